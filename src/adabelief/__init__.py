@@ -1,0 +1,9 @@
+"""AdaBelief (Zhuang et al., NeurIPS 2020) for PyTorch, and a lab to compare optimizers with."""
+
+from importlib.metadata import version
+
+from adabelief.hyperparameters import Hyperparameters as Hyperparameters
+from adabelief.optimizer import AdaBelief as AdaBelief
+
+__all__ = ["AdaBelief", "Hyperparameters"]
+__version__ = version("adabelief")

@@ -1,0 +1,114 @@
+"""The one validation of lr, betas, eps, weight_decay and the options of AdaBelief."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from numbers import Real
+from typing import Any
+
+from torch import Tensor
+
+# Options that are either on or off; their meaning is in the docstring of AdaBelief.
+SWITCHES = (
+    "decoupled_weight_decay",
+    "fixed_decay",
+    "amsgrad",
+    "rectify",
+    "bias_correction",
+    "maximize",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """The options of one parameter group, checked. Meanings: see `AdaBelief`.
+
+    Raises:
+        ValueError: a value is outside its range, or two options contradict each other.
+        TypeError: a value is of the wrong kind.
+    """
+
+    lr: float | Tensor = 1e-3
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-16
+    weight_decay: float = 0.0
+    decoupled_weight_decay: bool = True
+    fixed_decay: bool = False
+    amsgrad: bool = False
+    rectify: bool = False
+    bias_correction: bool = True
+    clip_update: float | None = None
+    maximize: bool = False
+    foreach: bool | None = None
+
+    def __post_init__(self) -> None:
+        _check_lr(self.lr)
+        _check_betas(self.betas)
+        _check_number("eps", self.eps, "[0, inf)")
+        _check_decay(self.weight_decay, self.decoupled_weight_decay, self.fixed_decay)
+        if self.clip_update is not None:
+            _check_number("clip_update", self.clip_update, "(0, inf)")
+        for name in SWITCHES:
+            _check_kind(name, getattr(self, name), (True, False))
+        _check_kind("foreach", self.foreach, (True, False, None))
+
+    @classmethod
+    def of(cls, group: Mapping[str, Any]) -> Hyperparameters:
+        """The options in a parameter group; its other keys are somebody else's."""
+        return cls(**{field.name: group[field.name] for field in fields(cls)})
+
+
+def _check_number(name: str, value: object, allowed: str) -> None:
+    """Refuse what is not a real number in `allowed`, an interval such as "[0, 1)"."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        msg = f"{name} must be a number in {allowed}, got {value!r}"
+        raise TypeError(msg)
+    low, high = (float(end) for end in allowed[1:-1].split(","))
+    number = float(value)
+    above = number > low if allowed[0] == "(" else number >= low
+    below = number < high if allowed[-1] == ")" else number <= high
+    if not (above and below):  # also catches NaN
+        msg = f"{name} must be in {allowed}, got {value!r}"
+        raise ValueError(msg)
+
+
+def _check_kind(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if not any(value is choice for choice in choices):
+        *first, last = map(str, choices)
+        msg = f"{name} must be {', '.join(first)} or {last}, got {value!r}"
+        raise TypeError(msg)
+
+
+def _check_lr(lr: float | Tensor) -> None:
+    if isinstance(lr, Tensor):
+        if lr.numel() != 1:
+            msg = f"lr must be a number or a tensor of one element, got shape {tuple(lr.shape)}"
+            raise ValueError(msg)
+        lr = lr.item()
+    _check_number("lr", lr, "[0, inf)")
+
+
+def _check_betas(betas: tuple[float, float]) -> None:
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        msg = f"betas must be a pair of numbers, got {betas!r}"
+        raise TypeError(msg)
+    if betas[0] == 0:
+        msg = (
+            "betas[0] must be in (0, 1), got 0: the moment would equal the gradient, so the belief "
+            "(g - m)² would be 0 for ever and the step would explode; take betas[0]=0.01 or more"
+        )
+        raise ValueError(msg)
+    _check_number("betas[0]", betas[0], "(0, 1)")
+    _check_number("betas[1]", betas[1], "[0, 1)")
+
+
+def _check_decay(weight_decay: float, decoupled: bool, fixed: bool) -> None:
+    if fixed is True and decoupled is False:
+        msg = (
+            "fixed_decay=True needs decoupled_weight_decay=True, got False: "
+            "a coupled decay is part of the gradient, which lr always scales"
+        )
+        raise ValueError(msg)
+    # A fixed decay above 1 would flip the sign of every parameter at every step.
+    _check_number("weight_decay", weight_decay, "[0, 1]" if fixed is True else "[0, inf)")

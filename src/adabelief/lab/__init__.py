@@ -1,0 +1,1 @@
+"""The lab: comparisons of optimizers as declarations."""

@@ -1,0 +1,202 @@
+"""A comparison as a declaration: the study, its runs, and the pure function that plans them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from adabelief.lab.rivals import Rival
+from adabelief.lab.workload import Metric, Preset
+
+# Tuning and final runs never share a seed; weights and data order have streams of their own.
+TUNE_INIT_SEED, TUNE_DATA_SEED = 11, 12
+FINAL_INIT_SEED, FINAL_DATA_SEED = 1_000, 2_000
+
+
+class Run(BaseModel):
+    """One training run, complete enough to repeat it. Equal runs have equal keys.
+
+    `workload_hash` is the sha256 of the user's file, or "" for a workload of this package.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workload: str
+    workload_hash: str
+    preset: str
+    steps: int
+    eval_every: int
+    schedule: str
+    options: dict[str, Any]
+    rival: str
+    optimizer: str
+    hyperparameters: dict[str, Any]
+    init_seed: int
+    data_seed: int
+    phase: Literal["tune", "final"]
+
+    @property
+    def key(self) -> str:
+        """Sixteen hex digits of the sha256 of the canonical JSON: the run's folder name."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def split(self) -> Literal["valid", "test"]:
+        """Tuning sees the validation split only; the test split is for final runs only."""
+        return "valid" if self.phase == "tune" else "test"
+
+
+class Result(BaseModel):
+    """How a run ended.
+
+    Args:
+        status: "ok"; "diverged" (the loss stopped being finite); "failed" (an exception).
+        reason: why, when it is not ok.
+        step: optimizer steps done.
+        last: metrics at the last evaluation; None where they were not finite. Empty unless ok.
+        seconds: training time without evaluation, summed over restarts.
+        resumed: how often the run went on from a checkpoint.
+        environment: versions, CPU, threads: what the numbers were made with.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: Literal["ok", "diverged", "failed"]
+    reason: str = ""
+    step: int
+    last: dict[str, float | None] = {}
+    seconds: float
+    eval_seconds: float
+    resumed: int = 0
+    n_params: int = 0
+    environment: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One planned run and what its folder holds. `rows` are the lines of metrics.jsonl.
+
+    A row is `{"step": s, "split": "train" | "valid" | "test", "loss": ..., ...}`: mean of the
+    training loss since the row before, or the metrics of one evaluation, after s steps.
+    `result` is None while the run is not finished.
+    """
+
+    run: Run
+    result: Result | None
+    rows: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+
+class Study(BaseModel):
+    """A comparison's whole declaration: what `study.json` holds.
+
+    Args:
+        subject: name of the rival that all others are compared with.
+        source: file a user's workload came from, as given; "" for one of this package.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workload: str
+    workload_hash: str
+    source: str
+    title: str
+    data: str
+    metrics: tuple[Metric, ...]
+    primary: str
+    preset: str
+    settings: Preset
+    rivals: tuple[Rival, ...]
+    subject: str
+
+    @property
+    def primary_metric(self) -> Metric:
+        """The metric that tunes and ranks."""
+        return next(metric for metric in self.metrics if metric.name == self.primary)
+
+    def rival(self, name: str) -> Rival:
+        """The declared rival of that name."""
+        return next(rival for rival in self.rivals if rival.name == name)
+
+    def tune_runs(self, rival: Rival) -> list[Run]:
+        """One run for each point of the rival's plan, all on the one pair of tuning seeds."""
+        return [
+            self._run(rival, point, TUNE_INIT_SEED, TUNE_DATA_SEED, "tune")
+            for point in rival.plan(self.settings.trials)
+        ]
+
+    def final_runs(self, rival: Rival, point: Mapping[str, float]) -> list[Run]:
+        """The chosen point on fresh seeds, the same pairs for every rival."""
+        return [
+            self._run(rival, point, FINAL_INIT_SEED + seed, FINAL_DATA_SEED + seed, "final")
+            for seed in range(self.settings.seeds)
+        ]
+
+    @property
+    def n_runs(self) -> int:
+        """Runs of the whole study if no rival diverges at every point."""
+        return len(self.rivals) * (self.settings.trials + self.settings.seeds)
+
+    def _run(
+        self,
+        rival: Rival,
+        point: Mapping[str, float],
+        init_seed: int,
+        data_seed: int,
+        phase: Literal["tune", "final"],
+    ) -> Run:
+        return Run(
+            workload=self.workload,
+            workload_hash=self.workload_hash,
+            preset=self.preset,
+            steps=self.settings.steps,
+            eval_every=self.settings.eval_every,
+            schedule=self.settings.schedule,
+            options=self.settings.options,
+            rival=rival.name,
+            optimizer=rival.optimizer,
+            hyperparameters={**rival.defaults, **point},
+            init_seed=init_seed,
+            data_seed=data_seed,
+            phase=phase,
+        )
+
+
+def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Run | None:
+    """The tuning run with the best primary metric at its end; the earlier one of equals.
+
+    None when no tuning run ended well. Unfinished runs count as not well: call this when
+    all are finished.
+    """
+    metric = study.primary_metric
+    sign = 1.0 if metric.direction == "max" else -1.0
+    best: tuple[float, Run] | None = None
+    for run in study.tune_runs(rival):
+        result = results.get(run.key)
+        value = result.last.get(metric.name) if result and result.status == "ok" else None
+        if value is not None and (best is None or sign * value > best[0]):
+            best = (sign * value, run)
+    return best[1] if best else None
+
+
+def plan(study: Study, results: Mapping[str, Result]) -> list[Run]:
+    """All runs known so far: every tuning run, and the final runs of each tuned rival.
+
+    A pure function of declaration and results: calling it again after more results arrived
+    yields the next runs, so no phase is stored anywhere.
+    """
+    tune, final = [], []
+    for rival in study.rivals:
+        runs = study.tune_runs(rival)
+        tune += runs
+        if all(run.key in results for run in runs):
+            chosen = select(study, rival, results)
+            if chosen is not None:
+                point = {name: chosen.hyperparameters[name] for name in rival.space}
+                final += study.final_runs(rival, point)
+    return tune + final

@@ -1,0 +1,184 @@
+"""The common task: one model, one optimizer, examples and their targets in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from adabelief.lab.workload import Metric, Split, Task
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+CLASSIFICATION = (
+    Metric(name="accuracy", direction="max", percent=True),
+    Metric(name="loss", direction="min"),
+)
+
+# Streams of random numbers that one data seed gives.
+_ORDER, _AUGMENT = 0, 1
+_EVALUATION_BATCH = 500
+
+
+def generator(seed: int, *path: int) -> torch.Generator:
+    """A generator that depends on `seed` and `path` only, and is unrelated for other values."""
+    generator = torch.Generator()
+    mixed = np.random.SeedSequence([seed, *path]).generate_state(1)
+    return generator.manual_seed(int(mixed[0]))
+
+
+class Supervised(Task):
+    """One model trained on pairs (input, target) that fit in memory.
+
+    Batch `index` is a pure function of `data_seed` and `index`: each epoch is a fresh permutation
+    of the training data, and what is left of it after the last whole batch is not used.
+    Model and tensors stay on the device they are given on.
+
+    Args:
+        model: called with a batch of inputs.
+        train: inputs and targets to train on; first dimensions agree.
+        valid: inputs and targets for the evaluations that tune.
+        test: inputs and targets for final runs only.
+        batch_size: training examples a step.
+        data_seed: order of the training data, and whatever `augment` draws.
+        loss: `(outputs, targets) -> scalar`, a mean over the batch.
+        evaluate: `(outputs, targets) -> metrics`, called once with a whole split; without it
+            the metrics are `CLASSIFICATION`'s "accuracy" and "loss".
+        augment: `(inputs, generator) -> inputs`, applied to training batches; it must draw from
+            that generator only, or a resumed run differs from an uninterrupted one.
+
+    Raises:
+        TypeError: `model` or data of the wrong kind.
+        ValueError: sizes that do not match, or a number out of range.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        train: tuple[Tensor, Tensor],
+        valid: tuple[Tensor, Tensor],
+        test: tuple[Tensor, Tensor],
+        batch_size: int,
+        data_seed: int,
+        loss: Loss = nn.functional.cross_entropy,
+        evaluate: Evaluate | None = None,
+        augment: Augment | None = None,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            msg = f"model must be a torch.nn.Module, got {type(model).__name__}"
+            raise TypeError(msg)
+        for name, pair in (("train", train), ("valid", valid), ("test", test)):
+            _check_pair(name, pair)
+        if evaluate is None:
+            for name, (_, targets) in (("valid", valid), ("test", test)):
+                _check_classes(name, targets)
+        _check_integer("batch_size", batch_size, low=1, high=len(train[0]))
+        _check_integer("data_seed", data_seed, low=0, high=None)
+        self.modules = {"model": model}
+        self._train = train
+        self._splits: dict[Split, tuple[Tensor, Tensor]] = {"valid": valid, "test": test}
+        self._batch_size = batch_size
+        self._data_seed = data_seed
+        self._loss = loss
+        self._evaluate = evaluate or self._accuracy_and_loss
+        self._augment = augment
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Whole batches in the training data."""
+        return len(self._train[0]) // self._batch_size
+
+    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of training batch `index` (0, 1, ...), augmented."""
+        epoch, place = divmod(index, self.batches_per_epoch)
+        if epoch != self._epoch:
+            order = generator(self._data_seed, _ORDER, epoch)
+            self._order = torch.randperm(len(self._train[0]), generator=order)
+            self._epoch = epoch
+        chosen = self._order[place * self._batch_size : (place + 1) * self._batch_size]
+        inputs, targets = (tensor[chosen.to(tensor.device)] for tensor in self._train)
+        if self._augment is not None:
+            inputs = self._augment(inputs, generator(self._data_seed, _AUGMENT, index))
+        return inputs, targets
+
+    def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
+        """Take one optimizer step on batch `index`; return its "loss"."""
+        inputs, targets = self.batch(index)
+        optimizers["model"].zero_grad(set_to_none=True)
+        loss = self._loss(self.modules["model"](inputs), targets)
+        loss.backward()
+        optimizers["model"].step()
+        return {"loss": loss.detach()}
+
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Metrics of the model in evaluation mode on the whole of `split`."""
+        if split not in self._splits:
+            msg = f"split must be one of {sorted(self._splits)}, got {split!r}"
+            raise ValueError(msg)
+        inputs, targets = self._splits[split]
+        model = self.modules["model"]
+        training = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            with torch.inference_mode():
+                outputs = torch.cat([model(batch) for batch in inputs.split(_EVALUATION_BATCH)])
+                return self._evaluate(outputs, targets)
+        finally:
+            # Not model.train(): it would thaw what the user keeps in evaluation mode.
+            for module, mode in training.items():
+                module.training = mode
+
+    def _accuracy_and_loss(self, outputs: Tensor, targets: Tensor) -> Mapping[str, float]:
+        correct = (outputs.argmax(dim=1) == targets).sum().item()
+        return {
+            "accuracy": correct / len(targets),
+            "loss": self._loss(outputs, targets).item(),
+        }
+
+
+def _check_pair(name: str, pair: Any) -> None:
+    if not (
+        isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(x, Tensor) for x in pair)
+    ):
+        kind = (
+            f"({', '.join(type(item).__name__ for item in pair)})"
+            if isinstance(pair, tuple)
+            else type(pair).__name__
+        )
+        msg = f"{name} must be a pair (inputs, targets) of tensors, got {kind}"
+        raise TypeError(msg)
+    inputs, targets = pair
+    if inputs.ndim == 0 or targets.ndim == 0 or not len(inputs) == len(targets) > 0:
+        msg = (
+            f"{name} needs as many targets as inputs, at least 1, "
+            f"got inputs of shape {tuple(inputs.shape)} and targets of shape {tuple(targets.shape)}"
+        )
+        raise ValueError(msg)
+
+
+def _check_classes(name: str, targets: Tensor) -> None:
+    if targets.ndim != 1 or targets.dtype != torch.int64:
+        msg = (
+            f"{name} targets must be class numbers (int64, one an example) for the default "
+            f"metrics, got {targets.dtype} of shape {tuple(targets.shape)}: give evaluate="
+        )
+        raise ValueError(msg)
+
+
+def _check_integer(name: str, value: Any, *, low: int, high: int | None) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        msg = f"{name} must be an int, got {type(value).__name__}"
+        raise TypeError(msg)
+    if value < low or (high is not None and value > high):
+        allowed = f"in [{low}, {high}]" if high is not None else f"at least {low}"
+        msg = f"{name} must be {allowed}, got {value}"
+        raise ValueError(msg)

@@ -1,0 +1,121 @@
+"""What a workload is: data plus functions. A user's own model is the same thing in their own file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+Split = Literal["valid", "test"]
+
+
+class Metric(BaseModel):
+    """One number that `Task.evaluate` returns, and which way is better.
+
+    Args:
+        name: key in the mapping that `evaluate` returns.
+        direction: "max" or "min".
+        label: axis label; the name if empty.
+        percent: show the value (a fraction) as a percentage.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    direction: Literal["min", "max"]
+    label: str = ""
+    percent: bool = False
+
+    @property
+    def title(self) -> str:
+        """Text for axes and table heads."""
+        return (self.label or self.name) + (" (%)" if self.percent else "")
+
+    def worst(self) -> float:
+        """Value of a run that diverged: no finite value is worse."""
+        return float("-inf") if self.direction == "max" else float("inf")
+
+    def shown(self, value: float) -> float:
+        """`value` in the unit of `title`."""
+        return 100 * value if self.percent else value
+
+
+class Preset(BaseModel):
+    """Size of one comparison: the budget of a run and how many runs there are.
+
+    Args:
+        steps: optimizer steps of every run; every optimizer gets the same.
+        eval_every: steps between two evaluations, and between two checkpoints.
+        trials: points of its search space that each optimizer is tuned over.
+        seeds: fresh paired seeds on which each tuned optimizer is run.
+        schedule: learning rate over the run, as a factor of the tuned lr.
+        options: whatever the workload's `build` wants to know (batch size, width, data).
+        watermark: shown on every figure and table when data or training is reduced.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: int = Field(ge=1)
+    eval_every: int = Field(ge=1)
+    trials: int = Field(ge=1)
+    seeds: int = Field(ge=1)
+    schedule: Literal["constant", "cosine"] = "cosine"
+    options: dict[str, Any] = {}
+    watermark: str = ""
+
+
+class Task(ABC):
+    """One training run's model and data. The lab owns the loop, the optimizers and the clock.
+
+    `modules` has one entry for each optimizer: one for most models, two for a GAN.
+    """
+
+    modules: Mapping[str, nn.Module]
+
+    @abstractmethod
+    def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor | float]:
+        """Train on batch `index` (0, 1, ...) and return what to log, "loss" among it.
+
+        The batch must depend on `index` and the data seed only: that is what makes a run
+        that was killed go on exactly where it was.
+        """
+
+    @abstractmethod
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Return the workload's metrics on "valid" or "test", without changing the model."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whatever must survive a restart besides modules, optimizers and torch's RNG."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A training problem to compare optimizers on.
+
+    Args:
+        name: short name, used in folders and tables.
+        build: `(preset, init_seed, data_seed) -> Task`; weights from the first seed only,
+            order of the data from the second only, so that optimizers meet the same of both.
+        metrics: what `Task.evaluate` returns.
+        primary: the metric that tunes and ranks.
+        presets: sizes by name; "quick" is the default of the command line.
+        title: one line for the report.
+        data: what the data are, where from, licence; shown in the report's provenance.
+    """
+
+    name: str
+    build: Callable[[Preset, int, int], Task]
+    metrics: tuple[Metric, ...]
+    primary: str
+    presets: Mapping[str, Preset]
+    title: str = ""
+    data: str = ""

@@ -1,0 +1,47 @@
+"""The update rules: one signature, several ways to run it, and the choice between them.
+
+Every path has `update(params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars, c)`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from adabelief.coefficients import Coefficients
+from adabelief.update import foreach as foreach_path
+from adabelief.update import loop as loop_path
+
+
+class Path(Protocol):
+    """A module of this package that has `update`."""
+
+    def update(
+        self,
+        params: list[Tensor],
+        grads: list[Tensor],
+        exp_avgs: list[Tensor],
+        exp_avg_vars: list[Tensor],
+        max_exp_avg_vars: list[Tensor],
+        c: Coefficients,
+    ) -> None:
+        """Do one step in place on `params` and state."""
+
+
+# Where torch.optim.AdamW turns foreach on by itself (torch.optim.optimizer, 2.14).
+FOREACH_DEVICES = ("cuda", "xpu", "mtia")
+
+# On CPU a tensor of fewer elements gains more from fewer calls than it loses in cache misses:
+# measured by benchmarks/paths.py, see docs/decisions.md.
+FOREACH_CPU_BELOW = 16_384
+
+
+def choose(param: Tensor, foreach: bool | None) -> Path:
+    """The path for one tensor: the caller's wish, or the faster one."""
+    if foreach is None:
+        plain = type(param) in (Tensor, nn.Parameter)
+        fast_here = param.device.type in FOREACH_DEVICES
+        small = param.device.type == "cpu" and param.numel() < FOREACH_CPU_BELOW
+        foreach = plain and (fast_here or small)
+    return foreach_path if foreach else loop_path
