@@ -50,8 +50,10 @@ class Coefficients:
 
 def coefficients(group: Mapping[str, Any], step: int) -> Coefficients:
     """Return the scalars of update number `step` (1 at the first) under a group's options."""
-    lr, eps, weight_decay = float(group["lr"]), group["eps"], group["weight_decay"]
+    # float: a learning rate may be a tensor, and any of them a Fraction or a NumPy number.
+    lr, eps, weight_decay = (float(group[name]) for name in ("lr", "eps", "weight_decay"))
     beta1, beta2 = (float(beta) for beta in group["betas"])
+    clip_update = group["clip_update"]
     coupled = not group["decoupled_weight_decay"]
     shrink = 0.0 if coupled else weight_decay if group["fixed_decay"] else lr * weight_decay
     bias_correction1 = 1 - beta1**step if group["bias_correction"] else 1.0
@@ -70,7 +72,7 @@ def coefficients(group: Mapping[str, Any], step: int) -> Coefficients:
         adaptive=adaptive,
         direction_scale=(root_bias_correction2 if adaptive else 1.0) / bias_correction1,
         step_size=lr if rectified is None else lr * rectified,
-        clip_update=group["clip_update"],
+        clip_update=None if clip_update is None else float(clip_update),
     )
 
 

@@ -114,13 +114,14 @@ class AdaBelief(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded state; options unknown to an older version get defaults."""
         super().__setstate__(state)
-        for group in self.param_groups:
+        for options in (self.defaults, *self.param_groups):
             for field in fields(Hyperparameters):
-                group.setdefault(field.name, field.default)
+                options.setdefault(field.name, field.default)
+        for group in self.param_groups:
             for param in group["params"]:
                 kept = self.state.get(param, {})
                 if "step" in kept and not isinstance(kept["step"], Tensor):
-                    kept["step"] = torch.tensor(float(kept["step"]))
+                    kept["step"] = _step_count(kept["step"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` returned; tensors are copied, never shared or cast down.
@@ -198,7 +199,7 @@ class AdaBelief(Optimizer):
                 raise RuntimeError(msg)
             state = self.state[param]
             if "exp_avg" not in state:
-                state["step"] = torch.tensor(0.0)
+                state["step"] = _step_count(0)
                 state["exp_avg"] = _zeros(param)
                 state["exp_avg_var"] = _zeros(param)
             if group["amsgrad"] and "max_exp_avg_var" not in state:
@@ -217,6 +218,11 @@ def _zeros(param: Tensor) -> Tensor:
     return torch.zeros_like(param, dtype=state_dtype(param), memory_format=torch.preserve_format)
 
 
+def _step_count(step: float | Tensor) -> Tensor:
+    """t on the host in float32, whatever torch's defaults are: a bfloat16 would stop at 256."""
+    return torch.tensor(float(step), dtype=torch.float32, device="cpu")
+
+
 def _update(group: Mapping[str, Any], params: list[Tensor], states: list[State]) -> None:
     """Sort the tensors into buckets of one device, dtype, step and path, and update each."""
     buckets: dict[tuple[Any, ...], list[tuple[Tensor, State]]] = defaultdict(list)
@@ -226,7 +232,8 @@ def _update(group: Mapping[str, Any], params: list[Tensor], states: list[State])
     for (path, _, _, step), bucket in buckets.items():
         path.update(
             [_real(param) for param, _ in bucket],
-            [_real(param.grad) for param, _ in bucket if param.grad is not None],
+            # Autograd's gradients of complex parameters may be lazily conjugated views.
+            [_real(param.grad.resolve_conj()) for param, _ in bucket if param.grad is not None],
             [_real(state["exp_avg"]) for _, state in bucket],
             [_real(state["exp_avg_var"]) for _, state in bucket],
             [_real(state["max_exp_avg_var"]) for _, state in bucket] if group["amsgrad"] else [],
@@ -278,5 +285,4 @@ def _restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
                 target = torch.empty_like(value, dtype=state_dtype(param), device=param.device)
                 optimizer.state[param][key] = target.copy_(value)
             elif key == "step":
-                step = torch.as_tensor(value, dtype=torch.float32)
-                optimizer.state[param][key] = step.detach().clone()
+                optimizer.state[param][key] = _step_count(value)

@@ -1,16 +1,18 @@
-"""The optimizers that are compared: factory, defaults, search space and the source of each number."""
+"""The optimizers that are compared: defaults, search space and the source of each number."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from collections.abc import Callable, Iterable, Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
-from torch import Tensor
-from torch.optim import Optimizer
+
+from adabelief.lab.errors import LabError
+from adabelief.lab.factory import check_arguments, load, make
+
+__all__ = ["LR_DECADES", "RIVALS", "LogRange", "Rival", "make", "resolve"]
 
 
 class LogRange(BaseModel):
@@ -72,3 +74,125 @@ class Rival(BaseModel):
             msg = f"rival {self.name!r}: only one searched hyperparameter is supported so far"
             raise ValueError(msg)
         return [{name: value} for value in searched.points(trials)]
+
+
+# Decades of lr that everybody searches: an optimizer with a wider range would be tuned less well.
+LR_DECADES = 3
+
+_DECAY = (
+    "weight_decay=0.01, decoupled: the default of torch.optim.AdamW and the value of Zhuang et al. "
+    "2020 on ImageNet; the same for adabelief, adabelief-eps1e-8, eadam and adamw"
+)
+_ADAM_RANGE = "lr: three decades around 1e-3, the default of Kingma & Ba 2015, half a decade up"
+
+RIVALS: Mapping[str, Rival] = {
+    "adabelief": Rival(
+        name="adabelief",
+        label="AdaBelief",
+        optimizer="adabelief:AdaBelief",
+        defaults={"betas": [0.9, 0.999], "eps": 1e-16, "weight_decay": 0.01},
+        space={"lr": LogRange(low=1e-4, high=1e-1)},
+        source=f"eps=1e-16: default of the authors' package since 0.1.0. {_DECAY}. {_ADAM_RANGE}",
+    ),
+    "adabelief-eps1e-8": Rival(
+        name="adabelief-eps1e-8",
+        label="AdaBelief (eps 1e-8)",
+        optimizer="adabelief:AdaBelief",
+        defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
+        space={"lr": LogRange(low=1e-4, high=1e-1)},
+        source=(
+            "eps=1e-8: Zhuang et al. 2020, Algorithm 2's default, used for CIFAR and ImageNet. "
+            f"{_DECAY}. {_ADAM_RANGE}"
+        ),
+    ),
+    "eadam": Rival(
+        name="eadam",
+        label="EAdam",
+        optimizer="adabelief.lab.optimizers.eadam:EAdam",
+        defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
+        space={"lr": LogRange(low=1e-4, high=1e-1)},
+        source=(
+            "eps=1e-8: Yuan & Gao 2020 (arXiv:2011.02150); AdaBelief's eps placement without the "
+            f"belief, the control for adabelief-eps1e-8. {_DECAY}. {_ADAM_RANGE}"
+        ),
+    ),
+    "adam": Rival(
+        name="adam",
+        label="Adam",
+        optimizer="torch.optim:Adam",
+        defaults={"betas": [0.9, 0.999], "eps": 1e-8},
+        space={"lr": LogRange(low=1e-4, high=1e-1)},
+        source=(
+            "betas, eps: Kingma & Ba 2015; no weight decay, the default of torch.optim.Adam. "
+            f"{_ADAM_RANGE}"
+        ),
+    ),
+    "adamw": Rival(
+        name="adamw",
+        label="AdamW",
+        optimizer="torch.optim:AdamW",
+        defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
+        space={"lr": LogRange(low=1e-4, high=1e-1)},
+        source=f"betas, eps: Loshchilov & Hutter 2019, as Adam. {_DECAY}. {_ADAM_RANGE}",
+    ),
+    "sgd": Rival(
+        name="sgd",
+        label="SGD (momentum)",
+        optimizer="torch.optim:SGD",
+        defaults={"momentum": 0.9, "weight_decay": 5e-4},
+        space={"lr": LogRange(low=1e-3, high=1.0)},
+        source=(
+            "momentum=0.9, weight_decay=5e-4 (L2): Zhuang et al. 2020, CIFAR. "
+            "lr: three decades around their 0.1, half a decade down"
+        ),
+    ),
+}
+
+
+def resolve(names: Iterable[str]) -> tuple[Rival, ...]:
+    """The rivals of these names, in this order; "package.module:Class" is a name too.
+
+    Raises:
+        LabError: a name is unknown or given twice, or a class cannot be used.
+    """
+    rivals = [_resolve(name) for name in names]
+    seen = [rival.name for rival in rivals]
+    twice = sorted({name for name in seen if seen.count(name) > 1})
+    if twice:
+        msg = f"optimizers must be given once each, got twice: {', '.join(twice)}"
+        raise LabError(msg)
+    labels = [rival.label for rival in rivals]
+    # Figures tell rivals apart by label: "adam" and "torch.optim:Adam" may both be there.
+    return tuple(
+        rival.model_copy(update={"label": rival.name})
+        if rival.name not in RIVALS and labels.count(rival.label) > 1
+        else rival
+        for rival in rivals
+    )
+
+
+def _resolve(name: str) -> Rival:
+    if name in RIVALS:
+        return RIVALS[name]
+    if ":" in name:
+        return _given(name)
+    close = difflib.get_close_matches(name.lower(), RIVALS, n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    msg = (
+        f"unknown optimizer {name!r}: {hint}choose from {', '.join(RIVALS)}, "
+        "or give package.module:Class"
+    )
+    raise LabError(msg)
+
+
+def _given(path: str) -> Rival:
+    cls = load(path)
+    check_arguments(path, cls, ["lr"])
+    return Rival(
+        name=path,
+        label=cls.__name__,
+        optimizer=path,
+        defaults={},
+        space={"lr": LogRange(low=1e-4, high=1e-1)},
+        source="given on the command line",
+    )

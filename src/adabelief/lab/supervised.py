@@ -115,7 +115,7 @@ class Supervised(Task):
         inputs, targets = self.batch(index)
         optimizers["model"].zero_grad(set_to_none=True)
         loss = self._loss(self.modules["model"](inputs), targets)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizers["model"].step()
         return {"loss": loss.detach()}
 
@@ -130,7 +130,9 @@ class Supervised(Task):
         model.eval()
         try:
             with torch.inference_mode():
-                outputs = torch.cat([model(batch) for batch in inputs.split(_EVALUATION_BATCH)])
+                outputs = torch.cat(
+                    [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
+                )
                 return self._evaluate(outputs, targets)
         finally:
             # Not model.train(): it would thaw what the user keeps in evaluation mode.

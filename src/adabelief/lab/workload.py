@@ -1,4 +1,4 @@
-"""What a workload is: data plus functions. A user's own model is the same thing in their own file."""
+"""What a workload is: data plus functions. A user's own model is the same, in a file of theirs."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class Task(ABC):
         """Whatever must survive a restart besides modules, optimizers and torch's RNG."""
         return {}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027, optional
         """Restore what `state_dict` returned."""
 
 

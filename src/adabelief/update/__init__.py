@@ -33,8 +33,8 @@ class Path(Protocol):
 FOREACH_DEVICES = ("cuda", "xpu", "mtia")
 
 # On CPU a tensor of fewer elements gains more from fewer calls than it loses in cache misses:
-# measured by benchmarks/paths.py, see docs/decisions.md.
-FOREACH_CPU_BELOW = 16_384
+# measured by benchmarks/paths.py, see docs/paths.md.
+FOREACH_CPU_BELOW = 8_192
 
 
 def choose(param: Tensor, foreach: bool | None) -> Path:

@@ -23,6 +23,7 @@ def update(
     stored, dtype = params, exp_avgs[0].dtype
     if params[0].dtype != dtype:
         params = [param.to(dtype) for param in params]
+    if any(grad.dtype != dtype for grad in grads):
         grads = [grad.to(dtype) for grad in grads]
     # Alg. 2 (1) gradient: −g to maximize; decay: θ ← (1 − αλ) θ, or coupled g ← g + λθ
     if c.maximize:

@@ -11,48 +11,55 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from adabelief.lab.errors import LabError
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
 
 
-def read(path: Path, ndim: int) -> NDArray[np.uint8]:
-    """The array of `ndim` dimensions in an idx file of unsigned bytes, gzipped or not.
+def content(path: Path) -> bytes:
+    """Bytes of a file, unpacked if it is gzipped, whatever its name says.
 
     Raises:
-        ValueError: the file is not such a file, or not a whole one; the message names it.
+        LabError: the gzip stream is damaged; the message names the file.
     """
-    return parse(_content(path), ndim, str(path))
+    raw = path.read_bytes()
+    if not raw.startswith(_GZIP_MAGIC):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, OSError, zlib.error) as error:
+        msg = f"{path}: damaged gzip file: {error}"
+        raise LabError(msg) from error
 
 
 def parse(content: bytes, ndim: int, name: str) -> NDArray[np.uint8]:
-    """The array in the content of an idx file; `name` is for messages."""
+    """The array of `ndim` dimensions in the content of an idx file of unsigned bytes.
+
+    Args:
+        content: the whole file, unpacked.
+        ndim: dimensions it must have.
+        name: name of the file, for messages.
+
+    Raises:
+        LabError: it is not such a file, or not a whole one.
+    """
     header = 4 + 4 * ndim
     if len(content) < header:
-        msg = f"{name}: truncated: {len(content)} bytes, an idx header has {header}"
-        raise ValueError(msg)
+        msg = f"{name}: truncated: {len(content)} bytes, its header alone has {header}"
+        raise LabError(msg)
     # Two zero bytes, the type of the elements, the number of dimensions.
     zeros, kind, found_ndim = struct.unpack(">HBB", content[:4])
     if zeros != 0 or kind != _UNSIGNED_BYTE:
         msg = f"{name}: not an idx file of unsigned bytes: it starts with 0x{content[:4].hex()}"
-        raise ValueError(msg)
+        raise LabError(msg)
     if found_ndim != ndim:
         msg = f"{name}: has {found_ndim} dimensions, expected {ndim}"
-        raise ValueError(msg)
+        raise LabError(msg)
     shape = struct.unpack(f">{ndim}I", content[4:header])
     size = math.prod(shape)
     if len(content) - header != size:
         problem = "truncated" if len(content) - header < size else "too long"
         msg = f"{name}: {problem}: shape {shape} needs {size} bytes, got {len(content) - header}"
-        raise ValueError(msg)
+        raise LabError(msg)
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
-
-
-def _content(path: Path) -> bytes:
-    content = path.read_bytes()
-    if not content.startswith(_GZIP_MAGIC):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (EOFError, OSError, zlib.error) as error:
-        msg = f"{path}: damaged gzip file: {error}"
-        raise ValueError(msg) from error

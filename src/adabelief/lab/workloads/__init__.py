@@ -1,0 +1,12 @@
+"""The workloads of this package by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from adabelief.lab.workload import Workload
+from adabelief.lab.workloads import fashion_mnist
+
+WORKLOADS: Mapping[str, Workload] = {
+    "fashion-mnist": fashion_mnist.workload,
+}

@@ -1,0 +1,41 @@
+# Each target does everything on a fresh machine: environment, installation, and the job.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help compare test test-all check format bench picture constraints
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade -c constraints.txt pip
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+compare: .venv/.installed ## the main job: compare optimizers on real data; prints the report's path last
+	$(BIN)/adabelief compare fashion-mnist --preset quick --workers 2
+
+test: .venv/.installed ## the test suite
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/.installed ## the test suite with its slow tests
+	$(BIN)/python -m pytest
+
+check: .venv/.installed ## lint, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/.installed ## format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/.installed ## measure the update paths against each other and against peers
+	$(BIN)/python benchmarks/paths.py
+
+picture: .venv/.installed ## the README's picture of the report, by Chromium
+	$(BIN)/python docs/picture.py
+
+constraints: .venv/.installed ## pin what is installed now
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt

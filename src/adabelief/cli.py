@@ -1,0 +1,209 @@
+"""The command line: compare, status, report, list."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from adabelief.lab import compare as comparison
+from adabelief.lab.analyze import analyze
+from adabelief.lab.contract import preset_of, rehearse
+from adabelief.lab.engine import LocalEngine
+from adabelief.lab.errors import LabError
+from adabelief.lab.load import load
+from adabelief.lab.progress import Clock, Progress, duration, progress
+from adabelief.lab.progress import table as progress_table
+from adabelief.lab.rivals import RIVALS, resolve
+from adabelief.lab.store import Store
+from adabelief.lab.study import Study
+from adabelief.lab.workloads import WORKLOADS
+
+SUBJECT = "adabelief"
+# What a shell expects of a program ended by Ctrl-C: 128 + SIGINT.
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="AdaBelief's laboratory: compare optimizers with equal budgets and paired seeds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+console = Console()
+errors = Console(stderr=True)
+
+Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
+
+
+@app.command()
+def compare(
+    workload: Annotated[
+        str, typer.Argument(help="A workload (see `adabelief list`), or your own: FILE.py:NAME.")
+    ] = "fashion-mnist",
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Rivals of AdaBelief, separated by commas; also package.module:Class. "
+            "All of `adabelief list` if not given.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Paired seeds of the final runs.")
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Points of its search space for every optimizer.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Size of the comparison.")] = "quick",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder; adabelief-out/WORKLOAD-PRESET if not given.")
+    ] = None,
+) -> None:
+    """Tune every optimizer equally, run each on fresh paired seeds, and report.
+
+    Stopped at any moment, even by kill -9, the same command goes on where it was.
+    """
+    with _explained():
+        loaded = load(workload)
+        rivals = resolve(_names(against))
+        study = comparison.declare(loaded, preset, rivals, trials, seeds)
+        folder = out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
+        store = Store(folder)
+        rehearse(loaded.workload, preset_of(loaded.workload, preset))
+        store.open(study)
+        _run(study, store, loaded.source or workload, workers or os.cpu_count() or 1)
+        _report(study, store)
+
+
+@app.command()
+def status(folder: Out) -> None:
+    """Show how far a study is, from any terminal, while it runs or afterwards."""
+    with _explained():
+        store = Store(folder)
+        study = store.study()
+        results = comparison.results_of(study, store)
+        partial = {
+            record.run.key: store.folder(record.run).step()
+            for record in comparison.records_of(study, store)
+        }
+        console.print(progress_table(study, progress(study, results, partial)))
+
+
+@app.command()
+def report(folder: Out) -> None:
+    """Write the report again from a study's folder; of an unfinished study, what there is."""
+    with _explained():
+        store = Store(folder)
+        _report(store.study(), store)
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List workloads with their presets, and rivals with their search spaces."""
+    workloads = Table(title="Workloads", title_justify="left")
+    for head in ("name", "preset", "what", "steps", "trials", "seeds"):
+        workloads.add_column(head, overflow="fold")
+    for workload in WORKLOADS.values():
+        for name, preset in workload.presets.items():
+            numbers = (preset.steps, preset.trials, preset.seeds)
+            workloads.add_row(workload.name, name, workload.title, *map(str, numbers))
+    rivals = Table(title="Rivals", title_justify="left")
+    for head in ("name", "optimizer", "fixed", "searched"):
+        rivals.add_column(head, overflow="fold")
+    for rival in RIVALS.values():
+        fixed = ", ".join(f"{name}={value}" for name, value in rival.defaults.items())
+        searched = ", ".join(f"{n} {r.low:g}..{r.high:g}" for n, r in rival.space.items())
+        rivals.add_row(rival.name, rival.optimizer, fixed, searched)
+    console.print(workloads)
+    console.print(rivals)
+
+
+def _names(against: list[str] | None) -> list[str]:
+    """The subject first, then the rivals, each once."""
+    if not against:
+        return [SUBJECT, *(name for name in RIVALS if name != SUBJECT)]
+    given = [name.strip() for part in against for name in part.split(",") if name.strip()]
+    return list(dict.fromkeys([SUBJECT, *given]))
+
+
+def _run(study: Study, store: Store, reference: str, workers: int) -> None:
+    """Execute the study with live progress; on Ctrl-C say how to go on."""
+    begun = progress(study, comparison.results_of(study, store))
+    done = f", {begun.runs} of them finished before" if begun.runs else ""
+    console.print(
+        f"{study.title}\n{begun.total_runs} runs of {study.settings.steps} steps "
+        f"({study.settings.trials} tuning trials and {study.settings.seeds} seeds for each of "
+        f"{len(study.rivals)} optimizers){done}; {workers} workers; folder {store.root}",
+        highlight=False,
+    )
+    engine = LocalEngine(store.root, reference, workers)
+    clock = Clock(begun.steps)
+    try:
+        with _display(study, clock) as show:
+            comparison.run(study, store, engine, show, lambda text: errors.print(f"Note: {text}"))
+    except KeyboardInterrupt:
+        errors.print(
+            f"\nStopped. Nothing finished is lost; go on with\n  {_command()}", highlight=False
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        engine.stop()
+
+
+@contextmanager
+def _display(study: Study, clock: Clock) -> Iterator[comparison.Show]:
+    """Show progress as a live table on a terminal, as a line now and then elsewhere."""
+    if console.is_terminal:
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            yield lambda now: live.update(progress_table(study, now, clock.left(now)))
+        return
+    shown = [-1]
+
+    def line(now: Progress) -> None:
+        tenth = 10 * now.runs // now.total_runs
+        if tenth > shown[0]:
+            shown[0] = tenth
+            console.print(f"{now.runs} of {now.total_runs} runs{clock.left(now)}", highlight=False)
+
+    yield line
+
+
+def _report(study: Study, store: Store) -> None:
+    """Print the table and write the report; its path is the last line."""
+    from adabelief.lab.report import write  # noqa: PLC0415, the extra is needed only here
+    from adabelief.lab.report.tables import terminal  # noqa: PLC0415
+
+    records = comparison.records_of(study, store)
+    found = analyze(study, records)
+    console.print(terminal(found))
+    console.print(found.headline)
+    seconds = sum(each.result.seconds + each.result.eval_seconds
+                  for each in records if each.result)  # fmt: skip
+    console.print(f"Runs took {duration(seconds)} of processor time.")
+    path = write(found, records, store.root)
+    console.print(f"Report: {path}", soft_wrap=True, highlight=False)
+
+
+def _command() -> str:
+    return "adabelief " + shlex.join(sys.argv[1:])
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A mistake ends with its message and exit code 1, not with a traceback."""
+    try:
+        yield
+    except LabError as error:
+        errors.print(f"adabelief: {error}", style="red", highlight=False, markup=False)
+        raise typer.Exit(1) from None

@@ -1,0 +1,49 @@
+"""From records to conclusions: selection, intervals, paired tests and curves, as pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from adabelief.lab import wording
+from adabelief.lab.comparison import Comparison
+from adabelief.lab.pairings import ALPHA, pairings
+from adabelief.lab.standings import finished, ranked, standing
+from adabelief.lab.study import Record, Study
+
+
+def analyze(study: Study, records: Sequence[Record]) -> Comparison:
+    """Everything that can be said about the study from the records that exist.
+
+    Works at any moment: with no record, in the middle of tuning, with some seeds missing.
+    Records that the study does not plan are ignored.
+    """
+    by_key = {record.run.key: record for record in records}
+    standings = ranked(
+        [standing(study, rival, by_key) for rival in study.rivals], study.primary_metric
+    )
+    used = [run.key for one in standings for run in (*one.trials, *one.finals)]
+    comparison = Comparison(
+        study=study,
+        alpha=ALPHA,
+        standings=tuple(standings),
+        pairings=pairings(study, standings),
+        n_finished=sum(finished(by_key.get(key)) for key in used),
+        n_planned=study.n_runs - study.settings.seeds * sum(one.untunable for one in standings),
+        environments=_environments([by_key[key] for key in used if key in by_key]),
+    )
+    return replace(
+        comparison, headline=wording.headline(comparison), summary=wording.summary(comparison)
+    )
+
+
+def _environments(records: Sequence[Record]) -> tuple[tuple[Mapping[str, Any], int], ...]:
+    counts: dict[str, int] = {}
+    for record in records:
+        if record.result and record.result.environment:
+            text = json.dumps(record.result.environment, sort_keys=True, default=str)
+            counts[text] = counts.get(text, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return tuple((json.loads(text), count) for text, count in ordered)

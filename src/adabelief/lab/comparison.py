@@ -1,0 +1,194 @@
+"""What an analysed study consists of: frozen data that tables, figures and the page only show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from adabelief.lab.rivals import Rival
+from adabelief.lab.statistics import Interval
+from adabelief.lab.study import Study
+
+State = Literal["ok", "diverged", "failed", "pending"]
+Verdict = Literal["better", "worse", "undecided"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run's end, seen through the primary metric.
+
+    Args:
+        key: the run's folder name.
+        lr: learning rate of the run.
+        seed: position of the seed pair among the final runs; 0 for a tuning run.
+        state: "diverged" includes a run that ended with a primary metric that is not finite;
+            "pending" a run that is planned and not finished.
+        value: primary metric at the last evaluation, in its own unit; None unless ok.
+        best: best finite value at any evaluation; None unless ok.
+        step: optimizer steps done.
+        seconds: training seconds; None while pending.
+    """
+
+    key: str
+    lr: float
+    seed: int
+    state: State
+    value: float | None
+    best: float | None
+    step: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One quantity over the steps of a rival's final runs: mean, lowest and highest seed.
+
+    The band is the range over seeds, which is what was seen, and not an interval for the mean:
+    the t-interval of two or three seeds at each of many steps hides the curves.
+    `n_runs` runs out of `n_finished` are in it: those that ended well, or, if none did, all of
+    them as far as they went.
+    """
+
+    steps: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    n_runs: int
+    n_finished: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One rival's part of the comparison.
+
+    Args:
+        trials: the tuning curve, in the order of the plan.
+        chosen: the searched hyperparameters that won on validation data; None before that.
+        chosen_key: key of the tuning run that won.
+        edge: the end of the searched range on which the winner lies, "" if inside or if
+            there was one trial only. A winner on the edge is not tuned.
+        finals: one outcome for each planned seed; empty while nothing is chosen.
+        mean: last value over the runs that ended well; over survivors only if `n_diverged`.
+        best: best value over training, of the same runs. Optimistic: never used to rank.
+        rank: 1 is best; None without a final result.
+        loss: training loss by step.
+        metric: primary metric on test data by step.
+    """
+
+    rival: Rival
+    trials: tuple[Outcome, ...]
+    chosen: Mapping[str, float] | None
+    chosen_key: str
+    edge: Literal["", "low", "high"]
+    finals: tuple[Outcome, ...]
+    mean: Interval | None
+    best: Interval | None
+    rank: int | None
+    loss: Curve | None
+    metric: Curve | None
+
+    def count(self, state: State) -> int:
+        """Final runs in that state."""
+        return sum(outcome.state == state for outcome in self.finals)
+
+    @property
+    def n_finished(self) -> int:
+        """Final runs that ended, well or not."""
+        return len(self.finals) - self.count("pending")
+
+    @property
+    def n_diverged(self) -> int:
+        """Final runs that diverged."""
+        return self.count("diverged")
+
+    @property
+    def untunable(self) -> bool:
+        """Every trial is finished and none ended well."""
+        states = {outcome.state for outcome in self.trials}
+        return self.chosen is None and "pending" not in states
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean training seconds of the final runs that ended well."""
+        times = [
+            run.seconds for run in self.finals if run.state == "ok" and run.seconds is not None
+        ]
+        return sum(times) / len(times) if times else None
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The subject against one rival, seed by seed.
+
+    Args:
+        rival: the other one's name.
+        difference: subject − rival in the metric's unit, over the `n_finite` pairs in which
+            both runs ended well.
+        n: pairs of the test: common seeds on which both runs ended well or diverged.
+        ranked: the test is on signed ranks because a run diverged.
+        p: exact two-sided p-value; None without a pair.
+        p_holm: adjusted for all comparisons that the study declares; those that have no pair
+            yet count as p = 1, so that no p-value falls because others are missing.
+        verdict: how the SUBJECT compares with the rival.
+        note: why it is undecided; "" otherwise.
+    """
+
+    rival: str
+    difference: Interval | None
+    n: int
+    n_finite: int
+    ranked: bool
+    p: float | None
+    p_holm: float | None
+    verdict: Verdict
+    note: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A study with everything that its records say so far.
+
+    Args:
+        standings: one for each rival, in the order of the study.
+        pairings: one for each rival but the subject, in the order of the study.
+        n_finished: runs of the study that ended, well or not.
+        n_planned: runs of the study; rivals that diverged at every trial have no final runs.
+        environments: distinct environments of the results, with the number of runs of each.
+        headline: one line in plain words.
+        summary: a few sentences in plain words.
+    """
+
+    study: Study
+    alpha: float
+    standings: tuple[Standing, ...]
+    pairings: tuple[Pairing, ...]
+    n_finished: int
+    n_planned: int
+    environments: tuple[tuple[Mapping[str, Any], int], ...]
+    headline: str = ""
+    summary: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Every planned run has ended."""
+        return self.n_finished == self.n_planned
+
+    @property
+    def subject(self) -> Standing:
+        """The subject's own standing."""
+        return self.standing(self.study.subject)
+
+    def standing(self, name: str) -> Standing:
+        """The standing of the rival of that name."""
+        return next(standing for standing in self.standings if standing.rival.name == name)
+
+    def pairing(self, name: str) -> Pairing | None:
+        """The pairing with the rival of that name; None for the subject."""
+        return next((pairing for pairing in self.pairings if pairing.rival == name), None)
+
+    @property
+    def ranking(self) -> list[Standing]:
+        """Standings from the best to the worst, those without a rank at the end."""
+        unranked = len(self.standings) + 1
+        return sorted(self.standings, key=lambda standing: standing.rank or unranked)

@@ -1,0 +1,124 @@
+"""This machine's processes: where runs are executed. The files of the store hold the truth."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import torch
+
+from adabelief.lab.errors import LabError
+from adabelief.lab.load import load
+from adabelief.lab.store import Store
+from adabelief.lab.study import Run
+from adabelief.lab.train import execute
+
+# Workers that die without any run ending in between; then something is wrong for good.
+MAX_DEATHS = 3
+
+
+class LocalEngine:
+    """Executes runs in worker processes, each with its own copy of torch and `threads` threads.
+
+    A worker that dies is replaced and its run goes on from its checkpoint. Workers end when
+    this process does, however it ends.
+
+    Args:
+        root: the study's folder.
+        reference: what the workload is loaded by: a name, or `file.py:name`.
+        workers: how many processes.
+        threads: threads of torch in each.
+    """
+
+    def __init__(self, root: Path, reference: str, workers: int, threads: int = 1) -> None:
+        self.root, self.reference = root, reference
+        self.workers, self.threads = workers, threads
+        self._deaths = 0
+        self._futures: dict[Future[str], Run] = {}
+        self._pool = self._new_pool()
+
+    def submit(self, run: Run) -> None:
+        """Queue a run."""
+        self._futures[self._pool.submit(_execute, self.root, self.reference, run)] = run
+
+    @property
+    def running(self) -> list[Run]:
+        """Runs that are being executed, as far as is known."""
+        return [run for future, run in self._futures.items() if future.running()]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued or running."""
+        return not self._futures
+
+    def ended(self, timeout: float) -> Iterator[tuple[Run, str]]:
+        """Wait at most `timeout` seconds; yield runs that ended with what was amiss, or "".
+
+        Raises:
+            LabError: a worker could not write, or workers keep dying.
+        """
+        done, _ = wait(self._futures, timeout=timeout, return_when=FIRST_COMPLETED)
+        for future in done:
+            run = self._futures[future]
+            try:
+                amiss = future.result()
+            except BrokenProcessPool:
+                self._revive()
+                return
+            del self._futures[future]
+            self._deaths = 0
+            yield run, amiss
+
+    def stop(self) -> None:
+        """End the workers at once; runs stay where their last checkpoint is."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+
+    def _revive(self) -> None:
+        self._deaths += 1
+        if self._deaths > MAX_DEATHS:
+            msg = (
+                f"worker processes died {self._deaths} times without a run ending in between "
+                "(out of memory?); try fewer --workers. Start the same command again to go on"
+            )
+            raise LabError(msg)
+        runs = list(self._futures.values())
+        self._futures.clear()
+        self._pool.shutdown(wait=False)
+        self._pool = self._new_pool()
+        for run in runs:
+            self.submit(run)
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self.workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare_worker,
+            initargs=(os.getpid(), self.threads),
+        )
+
+
+def _prepare_worker(parent: int, threads: int) -> None:
+    # Ctrl-C reaches the whole process group; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
+
+    def watch() -> None:
+        # A parent killed with SIGKILL cannot tell anybody; idle workers would stay for ever.
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _execute(root: Path, reference: str, run: Run) -> str:
+    return execute(Store(root).folder(run), run, load(reference).workload)

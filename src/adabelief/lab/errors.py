@@ -1,0 +1,9 @@
+"""What the lab says when it cannot go on; the command line prints the message alone."""
+
+
+class LabError(Exception):
+    """A mistake in a request, a workload or a folder; the message says what and what to do."""
+
+
+class StorageError(LabError):
+    """A file could not be written, for want of space most likely. Nothing finished is lost."""

@@ -1,0 +1,56 @@
+"""Durable files: replaced as a whole or not at all, and failures that name the file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pydantic import BaseModel
+
+from adabelief.lab.errors import StorageError
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write `content` to `path`; a kill at any moment leaves the old file or the new one.
+
+    Raises:
+        StorageError: it could not be written; the old file is as it was.
+    """
+    # A name of its own for each process: two drivers may write the same file.
+    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    with naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                sync(file)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def replace_json(path: Path, model: BaseModel) -> None:
+    """Write a declaration or a result as JSON, as `replace` does."""
+    replace(path, (model.model_dump_json(indent=1) + "\n").encode())
+
+
+def sync(file: IO[bytes]) -> None:
+    """Flush to the disk itself, so that a full disk is an error here and now."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Turn an OSError inside into a StorageError that names the file and what to do."""
+    try:
+        yield
+    except OSError as error:
+        msg = (
+            f"{path} could not be written: {error.strerror}. What was finished or checkpointed "
+            "before is safe: make room, then start the same command again"
+        )
+        raise StorageError(msg) from error

@@ -1,0 +1,1 @@
+"""Rivals that torch.optim does not have, written from their papers."""

@@ -1,0 +1,65 @@
+"""The subject against each rival on common seeds: differences, exact tests, verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from adabelief.lab import wording
+from adabelief.lab.comparison import Pairing, Standing, Verdict
+from adabelief.lab.statistics import holm, paired_test, t_interval
+from adabelief.lab.study import Study
+
+ALPHA = 0.05
+
+
+def pairings(study: Study, standings: Sequence[Standing]) -> tuple[Pairing, ...]:
+    """One pairing for each rival but the subject, with Holm's correction over all of them."""
+    subject = next(standing for standing in standings if standing.rival.name == study.subject)
+    others = [standing for standing in standings if standing is not subject]
+    raw = [_pairing(study, subject, other) for other in others]
+    adjusted = holm([1.0 if pairing.p is None else pairing.p for pairing, _ in raw])
+    return tuple(
+        replace(pairing, note=wording.no_pair(subject, other))
+        if pairing.p is None
+        else _decided(pairing, p_holm, ahead, len(others))
+        for other, (pairing, ahead), p_holm in zip(others, raw, adjusted, strict=True)
+    )
+
+
+def _pairing(study: Study, subject: Standing, other: Standing) -> tuple[Pairing, int]:
+    """The pairing before Holm's correction, and +1 if the subject is ahead, −1 if behind."""
+    metric = study.primary_metric
+    differences, finite = [], []
+    for ours, theirs in zip(subject.finals, other.finals, strict=False):
+        if not {ours.state, theirs.state} <= {"ok", "diverged"}:
+            continue
+        if ours.value is not None and theirs.value is not None:
+            finite.append(ours.value - theirs.value)
+            differences.append(finite[-1])
+        elif ours.value is None and theirs.value is None:
+            differences.append(0.0)  # both diverged: neither is ahead
+        else:
+            differences.append(metric.worst() if ours.value is None else -metric.worst())
+    test = paired_test(differences) if differences else None
+    pairing = Pairing(
+        rival=other.rival.name,
+        difference=t_interval(finite) if finite else None,
+        n=len(differences),
+        n_finite=len(finite),
+        ranked=test.ranked if test else False,
+        p=test.p if test else None,
+        p_holm=None,
+        verdict="undecided",
+        note="",
+    )
+    direction = 1 if metric.direction == "max" else -1
+    return pairing, direction * test.sign if test else 0
+
+
+def _decided(pairing: Pairing, p_holm: float, ahead: int, comparisons: int) -> Pairing:
+    verdict: Verdict = "undecided"
+    if p_holm <= ALPHA and ahead != 0:
+        verdict = "better" if ahead > 0 else "worse"
+    note = wording.undecided(pairing.n, comparisons, ALPHA) if verdict == "undecided" else ""
+    return replace(pairing, p_holm=p_holm, verdict=verdict, note=note)

@@ -1,0 +1,38 @@
+"""The random number generators that a training run may draw from: seeded, captured, restored."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def seed(value: int) -> None:
+    """Seed Python's, NumPy's and torch's global generators."""
+    random.seed(value)
+    np.random.seed(value)  # noqa: NPY002, the global one is what a user's model may draw from
+    torch.manual_seed(value)
+
+
+def capture() -> dict[str, Any]:
+    """States of all of them, in types that `torch.load(weights_only=True)` accepts."""
+    legacy: Any = np.random.get_state()  # noqa: NPY002
+    name, keys, *rest = legacy
+    return {
+        "python": random.getstate(),
+        "numpy": [name, keys.tolist(), *rest],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def restore(state: dict[str, Any]) -> None:
+    """Put back what `capture` returned."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
+    torch.set_rng_state(state["torch"])
+    if state["cuda"]:
+        torch.cuda.set_rng_state_all(state["cuda"])

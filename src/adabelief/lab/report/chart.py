@@ -1,0 +1,99 @@
+"""What a chart is: plain data in shown units, without any drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from adabelief.lab.statistics import Interval
+from adabelief.lab.workload import Metric
+
+# Beyond this ratio a linear axis shows only its largest values.
+LOG_RATIO = 30.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run in a chart; `y` is None for a diverged run, drawn at its line's `edge`."""
+
+    x: float
+    y: float | None
+    key: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A rival's curve, with a band if `low` is not empty.
+
+    `edge` is near the frame's bad side, at a height of its own for each line.
+    """
+
+    label: str
+    style: int
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    points: tuple[Point, ...] = ()
+    ring: Point | None = None
+    edge: float = 0.0
+
+
+@dataclass(frozen=True)
+class Row:
+    """A rival's final values on a line of their own: one point a seed, mean and interval."""
+
+    label: str
+    style: int
+    points: tuple[Point, ...]
+    interval: Interval | None
+    lost: tuple[str, ...]
+    edge: float
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure: lines over x, or rows of points when `rows` is not empty.
+
+    Args:
+        name: file name of the PNG, and id in the page.
+        y_range: ends of the value axis, in plain values also when `y_log`.
+        caption: what marks and bands mean.
+    """
+
+    name: str
+    title: str
+    x_title: str
+    y_title: str
+    caption: str
+    lines: tuple[Line, ...] = ()
+    rows: tuple[Row, ...] = ()
+    x_log: bool = False
+    y_log: bool = False
+    y_range: tuple[float, float] = (0.0, 1.0)
+
+
+def spans_decades(values: Sequence[float]) -> bool:
+    """Whether a linear axis would hide most of the values."""
+    return bool(values) and min(values) > 0.0 and max(values) > LOG_RATIO * min(values)
+
+
+def frame(values: Iterable[float], log: bool) -> tuple[float, float]:
+    """Both ends of the values with a margin of 6%, and some width if all are equal."""
+    known = list(values) or [0.0, 1.0]
+    low, high = min(known), max(known)
+    if log:
+        margin = (high / low) ** 0.06
+        return low / margin, high * margin
+    width = high - low if high - low > 1e-9 * abs(high) else abs(high) or 1.0
+    margin = 0.06 * width
+    return low - margin, high + margin
+
+
+def edge(metric: Metric, y_range: tuple[float, float], level: int, log: bool) -> float:
+    """A place just inside the frame's bad side, one step further in for each level."""
+    low, high = y_range
+    share = 0.02 + 0.035 * level
+    if metric.direction == "min":
+        share = 1.0 - share
+    return float(low * (high / low) ** share) if log else low + share * (high - low)

@@ -1,0 +1,117 @@
+"""The web page: one file that opens from a disk without a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from importlib import resources
+from typing import Any
+
+from adabelief.lab import numerals
+from adabelief.lab.comparison import Comparison
+from adabelief.lab.report.chart import Chart
+from adabelief.lab.report.charts import styles
+from adabelief.lab.report.palette import DARK, DASHES, LIGHT, MARKERS, dash_index, marker_index
+from adabelief.lab.report.protocol import protocol
+from adabelief.lab.study import Record
+from adabelief.lab.wording import metric_name
+
+try:
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+except ImportError as error:
+    MISSING = 'the report needs jinja2 and plotly: pip install "adabelief[report]"'
+    raise ImportError(MISSING) from error
+
+
+def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Chart]) -> str:
+    """The whole page. Everything that comes from a study is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    metric = comparison.study.primary_metric
+    environment.filters.update(
+        mean=partial(numerals.mean_text, metric=metric),
+        difference=partial(numerals.mean_text, metric=metric, signed=True),
+        number=numerals.number,
+        lr=numerals.learning_rate,
+        p=numerals.p_value,
+    )
+    return environment.from_string(_own_file("page.html")).render(
+        comparison=comparison,
+        study=comparison.study,
+        metric=metric,
+        metric_name=metric_name(comparison),
+        runs=_runs_by_rival(comparison, records),
+        last=partial(_last, comparison),
+        styles=styles(comparison),
+        facts=_facts(comparison),
+        protocol=protocol(comparison),
+        charts=charts,
+        chart_data=_chart_data(comparison, charts),
+        light=LIGHT,
+        dark=DARK,
+        # Our own files, not a study's text: the only strings that are not escaped.
+        css=Markup(_own_file("page.css")),
+        script=Markup(_own_file("page.js")),
+        plotly=Markup(get_plotlyjs() if charts else ""),
+    )
+
+
+def _own_file(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _runs_by_rival(
+    comparison: Comparison, records: Sequence[Record]
+) -> list[tuple[str, list[Record]]]:
+    groups: dict[str, list[Record]] = {rival.name: [] for rival in comparison.study.rivals}
+    for record in records:
+        groups.setdefault(record.run.rival, []).append(record)
+    return list(groups.items())
+
+
+def _last(comparison: Comparison, record: Record) -> str:
+    metric = comparison.study.primary_metric
+    value = record.result.last.get(metric.name) if record.result else None
+    return numerals.number(None if value is None else metric.shown(value))
+
+
+def _facts(comparison: Comparison) -> list[tuple[str, list[str], bool]]:
+    """Each fact of the environments: its name, its value in each, and whether they differ."""
+    environments = [environment for environment, _ in comparison.environments]
+    names = list(dict.fromkeys(name for environment in environments for name in environment))
+    table = [
+        (name, [str(environment.get(name, numerals.NOTHING)) for environment in environments])
+        for name in names
+    ]
+    return [(name, values, len(set(values)) > 1) for name, values in table]
+
+
+def _chart_data(comparison: Comparison, charts: Sequence[Chart]) -> Any:
+    looks = [
+        {
+            "dash": DASHES[dash_index(style)][1],
+            "marker": MARKERS[marker_index(style)][1],
+            "color": style % len(LIGHT),
+        }
+        for style in range(len(comparison.standings))
+    ]
+    data = {
+        "charts": [asdict(chart) for chart in charts],
+        "looks": looks,
+        "palettes": {"light": LIGHT, "dark": DARK},
+        "watermark": comparison.study.settings.watermark,
+    }
+    return _finite(data)
+
+
+def _finite(value: Any) -> Any:
+    """`value` with None for each number that JSON cannot hold."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

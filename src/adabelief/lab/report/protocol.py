@@ -1,0 +1,51 @@
+"""How the numbers were made, in sentences generated from the declaration."""
+
+from __future__ import annotations
+
+from adabelief.lab.comparison import Comparison
+from adabelief.lab.numerals import count
+from adabelief.lab.statistics import seeds_needed
+
+SCHEDULES = {
+    "constant": "a constant learning rate",
+    "cosine": "the learning rate annealed to zero on a cosine over the run",
+}
+
+
+def protocol(comparison: Comparison) -> list[str]:
+    """Budget, tuning, seeds, measurement and tests, one paragraph each."""
+    study = comparison.study
+    settings = study.settings
+    metric = study.primary_metric
+    name = metric.label or metric.name
+    best = "highest" if metric.direction == "max" else "lowest"
+    return [
+        f"Every optimizer gets the same budget: {count(settings.trials, 'tuning trial')}, then "
+        f"{count(settings.seeds, 'final run')}, each of {count(settings.steps, 'step')} with "
+        f"{SCHEDULES[settings.schedule]}. No run is stopped early unless it diverges.",
+        "Tuning runs share one pair of seeds and are judged on the validation split only: the "
+        f"{best} {name} at the last evaluation wins. The winner is then run on fresh seeds and "
+        "measured on the test split, which tuning never sees.",
+        "Seeds are paired: seed s fixes the initial weights and the order of the data for every "
+        "optimizer, so that differences are taken between runs that began alike. Values are "
+        f"those of the last evaluation, made every {count(settings.eval_every, 'step')}; the best "
+        "value over training is optimistic and ranks nothing.",
+        _tests(comparison),
+        "A run that diverged counts as worse than any number in ranks and tests (a pair with one "
+        "is tested by signed ranks). A run that failed with an error says nothing about quality "
+        "and is left out, and counted.",
+    ]
+
+
+def _tests(comparison: Comparison) -> str:
+    text = "Intervals are 95% t-intervals over seeds."
+    comparisons = len(comparison.pairings)
+    if not comparisons:
+        return text
+    return (
+        f"{text} Verdicts come from the exact two-sided sign-flip test of the paired "
+        f"differences, corrected by Holm's method for {count(comparisons, 'comparison')}, at "
+        f"the {comparison.alpha:.0%} level. {seeds_needed(comparisons, comparison.alpha)} seeds "
+        "are the fewest with which that can decide anything. The test takes the number of seeds "
+        "as fixed beforehand: adding seeds until a verdict appears would make it false."
+    )

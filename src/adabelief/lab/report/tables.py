@@ -1,0 +1,165 @@
+"""Tables: all runs and the summary as CSV, and the summary for a terminal."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from io import StringIO
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from adabelief.lab.comparison import Comparison, Standing
+from adabelief.lab.numerals import NOTHING, learning_rate, mean_text
+from adabelief.lab.statistics import Interval
+from adabelief.lab.study import Record
+from adabelief.lab.wording import metric_name
+
+VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "dim"}
+
+
+def runs_csv(comparison: Comparison, records: Sequence[Record]) -> str:
+    """One line for each record, planned ones too; metrics in their own units, unrounded."""
+    names = [metric.name for metric in comparison.study.metrics]
+    labels = {rival.name: rival.label for rival in comparison.study.rivals}
+    return _csv([_run_line(record, labels, names) for record in records], _run_head(names))
+
+
+def _run_head(metrics: Sequence[str]) -> list[str]:
+    before = ["key", "folder", "rival", "label", "phase", "split", "status", "reason", "lr"]
+    middle = ["hyperparameters", "init_seed", "data_seed", "steps_planned", "step"]
+    after = ["seconds", "eval_seconds", "resumed", "n_params"]
+    return [*before, *middle, *[f"last_{name}" for name in metrics], *after]
+
+
+def _run_line(
+    record: Record, labels: Mapping[str, str], metrics: Sequence[str]
+) -> dict[str, object]:
+    run, result = record.run, record.result
+    line: dict[str, object] = {
+        "key": run.key,
+        "folder": f"runs/{run.key}/",
+        "rival": run.rival,
+        "label": labels.get(run.rival, run.rival),
+        "phase": run.phase,
+        "split": run.split,
+        "status": result.status if result else "pending",
+        "lr": run.hyperparameters["lr"],
+        "hyperparameters": json.dumps(run.model_dump(mode="json")["hyperparameters"]),
+        "init_seed": run.init_seed,
+        "data_seed": run.data_seed,
+        "steps_planned": run.steps,
+    }
+    if result:
+        line.update({f"last_{name}": result.last.get(name) for name in metrics})
+        line.update(result.model_dump(include={"reason", "step", "seconds", "eval_seconds"}))
+        line.update(result.model_dump(include={"resumed", "n_params"}))
+    return line
+
+
+def summary_csv(comparison: Comparison) -> str:
+    """One line for each rival, best first; metrics in their own units, unrounded."""
+    lines = [_summary_line(comparison, standing) for standing in comparison.ranking]
+    return _csv(lines, list(lines[0]))
+
+
+def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, object]:
+    pairing = comparison.pairing(standing.rival.name)
+    settings = comparison.study.settings
+    return {
+        "rank": standing.rank,
+        "rival": standing.rival.name,
+        "label": standing.rival.label,
+        "metric": comparison.study.primary,
+        "lr": standing.chosen["lr"] if standing.chosen else None,
+        "edge": standing.edge,
+        "trials": len(standing.trials),
+        "seeds_planned": settings.seeds,
+        **{state: standing.count(state) for state in ("ok", "diverged", "failed")},
+        **_interval("last", standing.mean),
+        **_interval("best", standing.best),
+        "train_seconds": standing.seconds,
+        **_interval("subject_minus_rival", pairing.difference if pairing else None),
+        "pairs": pairing.n if pairing else None,
+        "p": pairing.p if pairing else None,
+        "p_holm": pairing.p_holm if pairing else None,
+        "subject_is": pairing.verdict if pairing else None,
+        "note": pairing.note if pairing else None,
+        "preset": comparison.study.preset,
+        "watermark": settings.watermark,
+    }
+
+
+def _interval(name: str, interval: Interval | None) -> dict[str, object]:
+    return {
+        f"{name}_mean": interval.mean if interval else None,
+        f"{name}_low": interval.low if interval else None,
+        f"{name}_high": interval.high if interval else None,
+    }
+
+
+def _csv(lines: Sequence[Mapping[str, Any]], head: Sequence[str]) -> str:
+    file = StringIO()
+    writer = csv.DictWriter(file, head, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return file.getvalue()
+
+
+def terminal(comparison: Comparison) -> Table:
+    """The summary in at most 100 columns."""
+    metric = comparison.study.primary_metric
+    unit = " (%)" if metric.percent else ""
+    subject = comparison.subject.rival.label
+    table = Table(
+        caption=Text(_caption(comparison)),
+        caption_justify="left",
+        width=100,
+        box=SIMPLE_HEAD,
+    )
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("optimizer", overflow="fold", ratio=3)
+    table.add_column("lr", justify="right", no_wrap=True)
+    table.add_column(Text(metric_name(comparison) + unit), justify="right", overflow="fold")
+    table.add_column("diverged", justify="right", no_wrap=True)
+    table.add_column(Text(f"{subject} is"), ratio=5)
+    for standing in comparison.ranking:
+        table.add_row(*_terminal_row(comparison, standing))
+    return table
+
+
+def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
+    pairing = comparison.pairing(standing.rival.name)
+    lr = learning_rate(standing.chosen["lr"]) if standing.chosen else NOTHING
+    mean = mean_text(standing.mean, comparison.study.primary_metric)
+    survivors = "*" if standing.mean and standing.n_diverged else ""
+    diverged = f"{standing.n_diverged}/{standing.n_finished}" if standing.n_finished else NOTHING
+    verdict = Text(NOTHING)
+    if pairing:
+        verdict = Text(pairing.verdict, style=VERDICT_STYLE[pairing.verdict])
+        verdict.append(f": {pairing.note}" if pairing.note else "", style="dim")
+    return [
+        Text(str(standing.rank or NOTHING)),
+        Text(standing.rival.label),
+        Text(lr + ("!" if standing.edge else "")),
+        Text(mean + survivors),
+        Text(diverged),
+        verdict,
+    ]
+
+
+def _caption(comparison: Comparison) -> str:
+    parts = []
+    if any(standing.mean and standing.mean.n > 1 for standing in comparison.standings):
+        parts.append("± half the 95% interval over seeds")
+    if any(standing.edge for standing in comparison.standings):
+        parts.append("! at the end of the searched range")
+    if any(standing.mean and standing.n_diverged for standing in comparison.standings):
+        parts.append("* mean of the runs that did not diverge")
+    if not comparison.complete:
+        parts.append(f"{comparison.n_finished} of {comparison.n_planned} runs")
+    parts.append(comparison.study.settings.watermark)
+    return "; ".join(part for part in parts if part)

@@ -1,0 +1,139 @@
+"""How each rival stands: its tuning curve, its final runs, its learning curves, its rank."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypeGuard
+
+from adabelief.lab.comparison import Curve, Outcome, Standing, State
+from adabelief.lab.rivals import Rival
+from adabelief.lab.statistics import Interval, t_interval
+from adabelief.lab.study import Record, Run, Study, select
+from adabelief.lab.workload import Metric
+
+
+def finished(record: Record | None) -> bool:
+    """Whether the run has ended, well or not."""
+    return record is not None and record.result is not None
+
+
+def standing(study: Study, rival: Rival, records: Mapping[str, Record]) -> Standing:
+    """The rival's standing, without its rank; `records` by key."""
+    metric = study.primary_metric
+    runs = study.tune_runs(rival)
+    winner = None
+    if all(finished(records.get(run.key)) for run in runs):
+        results = {key: record.result for key, record in records.items() if record.result}
+        winner = select(study, rival, results)
+    chosen = {name: winner.hyperparameters[name] for name in rival.space} if winner else {}
+    planned = study.final_runs(rival, chosen) if winner else []
+    finals = tuple(
+        _outcome(run, records.get(run.key), metric, seed) for seed, run in enumerate(planned)
+    )
+    ended = [records[run.key] for run in planned if finished(records.get(run.key))]
+    survivors = [run for run in finals if run.state == "ok"]
+    return Standing(
+        rival=rival,
+        trials=tuple(_outcome(run, records.get(run.key), metric, 0) for run in runs),
+        chosen=chosen if winner else None,
+        chosen_key=winner.key if winner else "",
+        edge=_edge(runs, winner),
+        finals=finals,
+        mean=_interval([run.value for run in survivors]),
+        best=_interval([run.best for run in survivors]),
+        rank=None,
+        loss=_curve(ended, "train", "loss", metric),
+        metric=_curve(ended, "test", metric.name, metric),
+    )
+
+
+def _state(record: Record | None, metric: Metric) -> State:
+    """How the run ended. A metric that is not finite after a finite loss is divergence too."""
+    if record is None or record.result is None:
+        return "pending"
+    if record.result.status == "ok" and metric.name in record.result.last:
+        return "diverged" if record.result.last[metric.name] is None else "ok"
+    return "failed" if record.result.status == "ok" else record.result.status
+
+
+def _outcome(run: Run, record: Record | None, metric: Metric, seed: int) -> Outcome:
+    state = _state(record, metric)
+    result = record.result if record else None
+    value = best = None
+    if record and result and state == "ok":
+        value = result.last[metric.name]
+        seen = [row.get(metric.name) for row in record.rows if row.get("split") == run.split]
+        finite = [float(number) for number in (value, *seen) if _is_finite(number)]
+        best = max(finite) if metric.direction == "max" else min(finite)
+    return Outcome(
+        key=run.key,
+        lr=float(run.hyperparameters["lr"]),
+        seed=seed,
+        state=state,
+        value=value,
+        best=best,
+        step=result.step if result else 0,
+        seconds=result.seconds if result else None,
+    )
+
+
+def _is_finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _interval(values: Sequence[float | None]) -> Interval | None:
+    finite = [value for value in values if value is not None]
+    return t_interval(finite) if finite else None
+
+
+def _edge(runs: Sequence[Run], winner: Run | None) -> Literal["", "low", "high"]:
+    """The plan is in ascending order, so its ends are the ends of the range."""
+    if winner is None or len(runs) == 1:
+        return ""
+    if winner.key == runs[0].key:
+        return "low"
+    return "high" if winner.key == runs[-1].key else ""
+
+
+def _curve(ended: Sequence[Record], split: str, name: str, metric: Metric) -> Curve | None:
+    survivors = [record for record in ended if _state(record, metric) == "ok"]
+    included = survivors or ended
+    by_step: dict[int, list[float]] = {}
+    for record in included:
+        for row in record.rows:
+            if row.get("split") == split and _is_finite(row.get(name)):
+                by_step.setdefault(int(row["step"]), []).append(float(row[name]))
+    # A mean over fewer survivors at some step would be a jump that no run made.
+    wanted = len(survivors) or 1
+    points = {step: by_step[step] for step in sorted(by_step) if len(by_step[step]) >= wanted}
+    if not points:
+        return None
+    return Curve(
+        steps=tuple(points),
+        mean=tuple(math.fsum(values) / len(values) for values in points.values()),
+        low=tuple(min(values) for values in points.values()),
+        high=tuple(max(values) for values in points.values()),
+        n_runs=len(included),
+        n_finished=len(ended),
+    )
+
+
+def ranked(standings: Sequence[Standing], metric: Metric) -> list[Standing]:
+    """Standings with ranks: by the mean in which a diverged run counts as worst.
+
+    One diverged run makes that mean infinitely bad; among such rivals the smaller share of
+    diverged runs goes first, then the mean of the survivors. Equals share a rank. A failed run
+    (an exception: a full disk as well as a bug) says nothing about quality and is left out.
+    """
+
+    def badness(one: Standing) -> tuple[float, float]:
+        counted = one.n_diverged + one.count("ok")
+        sign = -1.0 if metric.direction == "max" else 1.0
+        return one.n_diverged / counted, sign * one.mean.mean if one.mean else math.inf
+
+    scores = {one.rival.name: badness(one) for one in standings if one.mean or one.n_diverged}
+    order = sorted(scores.values())
+    ranks = {name: order.index(score) + 1 for name, score in scores.items()}
+    return [replace(one, rank=ranks.get(one.rival.name)) for one in standings]

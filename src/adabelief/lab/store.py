@@ -1,0 +1,221 @@
+"""A study's folder. Truth is in its files: every other stage can be thrown away and rebuilt.
+
+study.json                  the declaration
+runs/<key>/spec.json        the run's declaration
+runs/<key>/metrics.jsonl    one row an evaluation; byte for byte the same however often killed
+runs/<key>/checkpoint.pt    where to go on; gone when the run is finished
+runs/<key>/result.json      how it ended; its existence means finished
+runs/<key>/lock             held while the run is trained; freed by the kernel on death
+runs/<key>/aside-<n>/       what was found damaged, kept
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from pydantic import ValidationError
+
+from adabelief.lab.errors import LabError
+from adabelief.lab.files import naming, replace, replace_json, sync
+from adabelief.lab.study import Record, Result, Run, Study
+
+
+class Store:
+    """The folder of one study.
+
+    Args:
+        root: the folder; made by `open` when it does not exist.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def open(self, study: Study) -> None:
+        """Make the folder this study's, or make sure that it is.
+
+        More seeds and more rivals than the folder has are welcome: what is there is kept.
+
+        Raises:
+            LabError: the folder holds another study, or other things; nothing is changed.
+        """
+        path = self.root / "study.json"
+        if path.exists():
+            _check_same(self.root, self.study(), study)
+        elif self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            msg = f"{self.root} is not empty and holds no study; name another folder with --out"
+            raise LabError(msg)
+        replace_json(path, study)
+
+    def study(self) -> Study:
+        """Return the declaration in study.json.
+
+        Raises:
+            LabError: there is none, or it cannot be read.
+        """
+        path = self.root / "study.json"
+        try:
+            return Study.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            msg = f"{self.root} holds no study (there is no study.json in it)"
+            raise LabError(msg) from None
+        except (OSError, ValidationError) as error:
+            msg = f"{path} cannot be read as a study; nothing was changed: {error}"
+            raise LabError(msg) from error
+
+    def folder(self, run: Run) -> RunFolder:
+        """The run's folder, whether it exists or not."""
+        return RunFolder(self.root / "runs" / run.key)
+
+    def results(self, runs: Iterable[Run]) -> dict[str, Result]:
+        """Results by key, of those runs that are finished."""
+        found = {run.key: self.folder(run).result() for run in runs}
+        return {key: result for key, result in found.items() if result is not None}
+
+    def record(self, run: Run) -> Record:
+        """The run with its result and its rows, as far as they exist."""
+        folder = self.folder(run)
+        return Record(run=run, result=folder.result(), rows=folder.rows())
+
+
+class RunFolder:
+    """The folder of one run. Whoever writes holds `lock()`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.spec, self.metrics = path / "spec.json", path / "metrics.jsonl"
+        self.checkpoint, self.outcome = path / "checkpoint.pt", path / "result.json"
+
+    def lock(self) -> FileLock:
+        """A lock that the kernel frees when its holder dies. Makes the folder."""
+        with naming(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.path / "lock")
+
+    def result(self) -> Result | None:
+        """How the run ended; None while it has not, or when the file is damaged."""
+        try:
+            return Result.model_validate_json(self.outcome.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The complete rows of metrics.jsonl; a line cut off by a kill is not one."""
+        try:
+            lines = self.metrics.read_bytes().split(b"\n")
+        except OSError:
+            return []
+        rows = []
+        for line in lines[:-1]:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def step(self) -> int:
+        """Optimizer steps that the folder shows, for progress."""
+        rows = self.rows()
+        return int(rows[-1]["step"]) if rows else 0
+
+    def start(self, run: Run) -> tuple[dict[str, Any] | None, str]:
+        """Prepare for training: return (checkpoint to go on from or None, what was amiss).
+
+        Anything that is not as this program left it is set aside, never deleted, and the run
+        begins anew.
+        """
+        amiss = ""
+        try:
+            state = self._resume(run)
+        except _DamagedError as damage:
+            amiss, state = str(damage), None
+            self._set_aside()
+        # Rows after the checkpoint will be written again, the same.
+        with naming(self.metrics), self.metrics.open("ab") as file:
+            file.truncate(state["metrics_bytes"] if state else 0)
+        replace_json(self.spec, run)
+        return state, amiss
+
+    def append(self, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Add rows to metrics.jsonl durably; return its size in bytes."""
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        with naming(self.metrics), self.metrics.open("ab") as file:
+            file.write(text.encode())
+            sync(file)
+            return file.tell()
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint; a kill at any moment leaves the old one or the new one."""
+        buffer = io.BytesIO()
+        torch.save(dict(state), buffer)
+        replace(self.checkpoint, buffer.getvalue())
+
+    def finish(self, result: Result) -> None:
+        """Write the result; the run is finished from then on."""
+        replace_json(self.outcome, result)
+        self.checkpoint.unlink(missing_ok=True)
+
+    def _resume(self, run: Run) -> dict[str, Any] | None:
+        """The checkpoint, or None when there is none; raises when the folder is damaged."""
+        if self.outcome.exists():  # and yet it was not a result
+            raise _DamagedError("result.json")
+        try:
+            if self.spec.exists() and Run.model_validate_json(self.spec.read_bytes()) != run:
+                raise _DamagedError("spec.json")
+        except (OSError, ValidationError):
+            raise _DamagedError("spec.json") from None
+        if not self.checkpoint.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
+            size = state["metrics_bytes"]
+        except (OSError, RuntimeError, KeyError, EOFError, ValueError, pickle.UnpicklingError):
+            raise _DamagedError("checkpoint.pt") from None
+        rows = self.metrics.read_bytes() if self.metrics.exists() else b""
+        if len(rows) < size or rows[size - 1 : size] != b"\n":
+            raise _DamagedError("metrics.jsonl")
+        return state
+
+    def _set_aside(self) -> None:
+        number = 1 + len(list(self.path.glob("aside-*")))
+        aside = self.path / f"aside-{number}"
+        aside.mkdir()
+        for path in (self.spec, self.metrics, self.checkpoint, self.outcome):
+            if path.exists():
+                path.rename(aside / path.name)
+
+
+class _DamagedError(Exception):
+    """The named file of a run's folder is not as this program left it."""
+
+
+def _check_same(root: Path, old: Study, new: Study) -> None:
+    """Refuse a study that is not the folder's own, grown by seeds or rivals at most."""
+    was, now = (study.model_dump(mode="json", exclude={"source"}) for study in (old, new))
+    names = [rival.name for rival in new.rivals]
+    lost = [rival.name for rival in old.rivals if rival.name not in names]
+    changed = [
+        f"rival {rival.name}" for rival in old.rivals if rival.name in names
+        and new.rival(rival.name) != rival
+    ]  # fmt: skip
+    if new.settings.seeds >= old.settings.seeds:
+        was["settings"]["seeds"] = now["settings"]["seeds"]
+    was.pop("rivals")
+    now.pop("rivals")
+    differences = [f"{name}: {was[name]} there, {now[name]} now" for name in was
+                   if was[name] != now[name]]  # fmt: skip
+    differences += [f"rival {name}: there, not now" for name in lost]
+    differences += [f"{name}: declared otherwise there" for name in changed]
+    if differences:
+        listed = "\n  ".join(differences)
+        msg = (
+            f"{root} holds another study; nothing was changed. It differs in\n  {listed}\n"
+            "Name another folder with --out, or repeat the command that made this one."
+        )
+        raise LabError(msg)

@@ -1,0 +1,172 @@
+"""The one training loop: every optimizer of every comparison goes through it."""
+
+from __future__ import annotations
+
+import math
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from torch.optim import Optimizer
+
+from adabelief.lab.contract import build, loss_of, metrics_of
+from adabelief.lab.environment import environment
+from adabelief.lab.errors import StorageError
+from adabelief.lab.random_state import capture, restore, seed
+from adabelief.lab.factory import make
+from adabelief.lab.store import RunFolder
+from adabelief.lab.study import Result, Run
+from adabelief.lab.workload import Task, Workload
+
+
+class Diverged(Exception):  # noqa: N818, an outcome, not an error
+    """The loss or a metric stopped being finite."""
+
+
+@dataclass
+class Progress:
+    """What a checkpoint says beside the states: where the run is and what it has cost."""
+
+    step: int = 0
+    seconds: float = 0.0
+    eval_seconds: float = 0.0
+    resumed: int = 0
+    last: dict[str, float] = field(default_factory=dict)
+
+
+def execute(folder: RunFolder, run: Run, workload: Workload) -> str:
+    """Train the run unless it is finished; whoever calls second waits for the first.
+
+    Returns:
+        What was found damaged in the folder and set aside, or "".
+
+    Raises:
+        StorageError: a file could not be written; the run goes on from its last checkpoint.
+    """
+    with folder.lock():
+        if folder.result() is not None:
+            return ""
+        state, amiss = folder.start(run)
+        folder.finish(_train(folder, run, workload, state))
+    return amiss
+
+
+def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any] | None) -> Result:
+    progress = Progress(**state["progress"]) if state else Progress()
+    n_params = 0
+    status: Literal["ok", "diverged", "failed"] = "ok"
+    reason = ""
+    try:
+        seed(run.init_seed)
+        task = build(workload, run)
+        n_params = sum(p.numel() for m in task.modules.values() for p in m.parameters())
+        optimizers = {
+            name: make(run.optimizer, module.parameters(), run.hyperparameters)
+            for name, module in task.modules.items()
+        }
+        if state:
+            _load(state, task, optimizers)
+            progress.resumed += 1
+        _loop(folder, run, workload, task, optimizers, progress)
+    except StorageError:
+        raise
+    except Diverged as outcome:
+        status, reason = "diverged", str(outcome)
+    except Exception as error:  # the workload is anybody's code: what it raises is a result
+        status, reason = "failed", f"{type(error).__name__}: {error}"
+        (folder.path / "error.txt").write_text(traceback.format_exc())
+    return Result(
+        status=status,
+        reason=reason,
+        step=progress.step,
+        last=_finite(progress.last) if status == "ok" else {},
+        seconds=progress.seconds,
+        eval_seconds=progress.eval_seconds,
+        resumed=progress.resumed,
+        n_params=n_params,
+        environment=environment(),
+    )
+
+
+def _loop(
+    folder: RunFolder,
+    run: Run,
+    workload: Workload,
+    task: Task,
+    optimizers: Mapping[str, Optimizer],
+    progress: Progress,
+) -> None:
+    while progress.step < run.steps:
+        start = time.perf_counter()
+        stop = min(run.steps, (progress.step // run.eval_every + 1) * run.eval_every)
+        losses = []
+        for index in range(progress.step, stop):
+            _set_lr(optimizers, run, index)
+            losses.append(loss_of(workload, task.step(index, optimizers)))
+            progress.step = index + 1
+            if not math.isfinite(losses[-1]):
+                msg = f"the training loss was {losses[-1]} at step {progress.step}"
+                raise Diverged(msg)
+        trained = time.perf_counter()
+        progress.last = metrics_of(workload, task.evaluate(run.split))
+        progress.seconds += trained - start
+        progress.eval_seconds += time.perf_counter() - trained
+        size = folder.append(
+            [
+                {"step": progress.step, "split": "train", "loss": math.fsum(losses) / len(losses)},
+                {"step": progress.step, "split": run.split, **_finite(progress.last)},
+            ]
+        )
+        primary = progress.last[workload.primary]
+        if not math.isfinite(primary):
+            msg = f"{workload.primary} was {primary} at step {progress.step}"
+            raise Diverged(msg)
+        if progress.step < run.steps:
+            folder.save(_state(task, optimizers, progress, size))
+
+
+def lr_factor(schedule: str, index: int, steps: int) -> float:
+    """Factor on the tuned lr at step `index` (0 at the first): 1, or a half cosine to 0.
+
+    A pure function of the step, so that a schedule has no state to lose.
+    """
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * index / steps))
+    return 1.0
+
+
+def _set_lr(optimizers: Mapping[str, Optimizer], run: Run, index: int) -> None:
+    factor = lr_factor(run.schedule, index, run.steps)
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = run.hyperparameters["lr"] * factor
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN and no infinity: None stands for them."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def _state(
+    task: Task, optimizers: Mapping[str, Optimizer], progress: Progress, metrics_bytes: int
+) -> dict[str, Any]:
+    return {
+        "metrics_bytes": metrics_bytes,
+        "progress": asdict(progress),
+        "modules": {name: module.state_dict() for name, module in task.modules.items()},
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        "task": task.state_dict(),
+        "random": capture(),
+    }
+
+
+def _load(state: dict[str, Any], task: Task, optimizers: Mapping[str, Optimizer]) -> None:
+    for name, module in task.modules.items():
+        module.load_state_dict(state["modules"][name])
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
+    task.load_state_dict(state["task"])
+    # Last: building the task drew random numbers that the first time were drawn long ago.
+    restore(state["random"])

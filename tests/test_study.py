@@ -1,0 +1,118 @@
+"""Plans are pure functions of declaration and results."""
+
+from __future__ import annotations
+
+import pytest
+
+from adabelief.lab.compare import declare
+from adabelief.lab.contract import preset_of
+from adabelief.lab.errors import LabError
+from adabelief.lab.load import load
+from adabelief.lab.progress import Clock, duration, progress
+from adabelief.lab.rivals import resolve
+from adabelief.lab.study import Result, Run, Study, plan, select
+
+
+@pytest.fixture
+def study() -> Study:
+    return declare(load("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]), 3, 2)
+
+
+def ended(value: float | None, status: str = "ok") -> Result:
+    last = {} if value is None else {"accuracy": value, "loss": 1.0}
+    return Result(status=status, step=40, last=last, seconds=1.0, eval_seconds=0.1)  # type: ignore[arg-type]
+
+
+def finish(runs: list[Run], *values: float | None) -> dict[str, Result]:
+    return {
+        run.key: ended(value, "ok" if value is not None else "diverged")
+        for run, value in zip(runs, values, strict=True)
+    }
+
+
+def test_every_optimizer_gets_the_same_number_of_trials_on_the_same_seeds(study: Study) -> None:
+    runs = plan(study, {})
+    assert [run.rival for run in runs] == ["adabelief"] * 3 + ["sgd"] * 3
+    assert {(run.init_seed, run.data_seed, run.phase, run.split) for run in runs} == {
+        (11, 12, "tune", "valid")
+    }
+    assert len({run.key for run in runs}) == 6
+
+
+def test_final_runs_take_the_best_trial_on_fresh_paired_seeds_and_test_data(study: Study) -> None:
+    tune = study.tune_runs(study.rivals[0])
+    results = finish(tune, 0.2, 0.9, 0.5)
+    final = [run for run in plan(study, results) if run.phase == "final"]
+    assert [run.hyperparameters["lr"] for run in final] == [tune[1].hyperparameters["lr"]] * 2
+    assert [(run.init_seed, run.data_seed, run.split) for run in final] == [
+        (1000, 2000, "test"),
+        (1001, 2001, "test"),
+    ]
+    others = plan(study, results | finish(study.tune_runs(study.rivals[1]), 0.1, 0.2, 0.3))
+    seeds = {rival: [(r.init_seed, r.data_seed) for r in others if r.rival == rival
+                     and r.phase == "final"] for rival in ("adabelief", "sgd")}  # fmt: skip
+    assert seeds["adabelief"] == seeds["sgd"]
+
+
+def test_no_final_run_before_every_trial_is_in(study: Study) -> None:
+    tune = study.tune_runs(study.rivals[0])
+    results = finish(tune[:2], 0.2, 0.9)
+    assert all(run.phase == "tune" for run in plan(study, results))
+
+
+def test_selection_prefers_the_first_of_equals_and_never_a_diverged_run(study: Study) -> None:
+    rival = study.rivals[0]
+    tune = study.tune_runs(rival)
+    assert select(study, rival, finish(tune, 0.5, 0.5, 0.4)) == tune[0]
+    assert select(study, rival, finish(tune, None, 0.3, None)) == tune[1]
+    assert select(study, rival, finish(tune, None, None, None)) is None
+
+
+def test_selection_follows_the_direction_of_the_metric(study: Study) -> None:
+    tune = study.tune_runs(study.rivals[0])
+    results = finish(tune, 0.2, 0.9, 0.5)
+    lower = study.model_copy(update={"primary": "loss"})
+    results[tune[2].key].last["loss"] = 0.5
+    assert select(lower, study.rivals[0], results) == tune[2]
+
+
+def test_a_rival_that_always_diverges_has_no_final_runs(study: Study) -> None:
+    results = finish(study.tune_runs(study.rivals[0]), None, None, None)
+    assert all(run.phase == "tune" for run in plan(study, results))
+    counted = progress(study, results)
+    assert (counted.rivals[0].diverged, counted.rivals[0].seeds) == (3, 0)
+    assert counted.total_runs == 3 + 3 + 2
+
+
+def test_progress_counts_steps_of_unfinished_runs(study: Study) -> None:
+    tune = study.tune_runs(study.rivals[0])
+    counted = progress(study, finish(tune[:1], 0.5), {tune[0].key: 7, tune[1].key: 10})
+    assert (counted.runs, counted.total_runs) == (1, 10)
+    assert (counted.steps, counted.total_steps) == (50, 400)
+
+
+def test_the_time_left_is_in_proportion_to_the_steps_left(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("adabelief.lab.progress.time.monotonic", lambda: now[0])
+    clock = Clock(0)
+    now[0] += 60  # a tenth of the 400 steps took a minute
+    tune = study.tune_runs(study.rivals[0])
+    assert clock.left(progress(study, finish(tune[:1], 0.5))) == ", about 9 min left"
+    assert clock.left(progress(study, {})) == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "1 s"), (59, "59 s"), (60, "1 min"), (7500, "2 h 5 min")]
+)
+def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_presets_and_sizes_out_of_range_are_refused() -> None:
+    loaded = load("fashion-mnist")
+    with pytest.raises(LabError, match="no preset 'huge'; it has quick, smoke"):
+        preset_of(loaded.workload, "huge")
+    with pytest.raises(LabError, match="seeds must be 1 or more, got 0"):
+        declare(loaded, "smoke", resolve(["adabelief"]), seeds=0)
