@@ -1,7 +1,8 @@
 """Which path is faster on CPU: loop or foreach, by tensor size; and AdaBelief against its peers.
 
 Rounds are interleaved and shuffled in one process (A B C, B A C, ...); reported are medians of
-ratios within a round, because absolute times mean nothing on a shared machine. Prints a table.
+ratios within a round, because absolute times mean nothing on a shared machine. Writes
+docs/paths.md.
 
     python benchmarks/paths.py [--rounds 15] [--threads 1]
 """
@@ -15,11 +16,16 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from adabelief_pytorch import AdaBelief as Authors
 
 from adabelief import AdaBelief
+from adabelief.lab.environment import environment
+from adabelief.update import FOREACH_CPU_BELOW
+
+PAGE = Path(__file__).parent.parent / "docs" / "paths.md"
 
 # (tensors, elements of each): about a million elements a model, then a large one.
 MODELS = [
@@ -87,7 +93,7 @@ def measure(tensors: int, elements: int, rounds: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a table of ratios, as Markdown."""
+    """Measure every model and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--threads", type=int, default=1)
@@ -95,16 +101,26 @@ def main() -> None:
     random.seed(0)
     torch.manual_seed(0)
     torch.set_num_threads(given.threads)
-    print(
-        f"torch {torch.__version__}, {given.threads} thread(s), {given.rounds} rounds; "
-        "processor time of a step relative to our loop, medians"
-    )
-    print("| tensors × elements | " + " | ".join(CONTENDERS) + " |")
-    print("| --- |" + " ---: |" * len(CONTENDERS))
+    facts = environment()
+    lines = [
+        "# Paths on the CPU",
+        "",
+        "Written by `make bench`. Processor time of one step relative to our loop, same round; "
+        f"medians of {given.rounds} interleaved rounds; float32. torch {facts['torch']}, "
+        f"{facts['processor']}, {given.threads} thread(s).",
+        "",
+        "`chosen` is `foreach=None`: foreach for tensors of fewer than "
+        f"{FOREACH_CPU_BELOW:,} elements, the loop for others.",
+        "",
+        "| tensors × elements | " + " | ".join(CONTENDERS) + " |",
+        "| --- |" + " ---: |" * len(CONTENDERS),
+    ]
     for tensors, elements in MODELS:
         ratios = measure(tensors, elements, given.rounds)
         cells = " | ".join(f"{ratio:.2f}" for ratio in ratios.values())
-        print(f"| {tensors} × {elements:,} | {cells} |", flush=True)
+        lines.append(f"| {tensors} × {elements:,} | {cells} |")
+        print(lines[-1], flush=True)
+    PAGE.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

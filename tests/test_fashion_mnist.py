@@ -12,7 +12,7 @@ from torch import Tensor
 
 from adabelief.lab.data.fashion_mnist import load
 from adabelief.lab.errors import LabError
-from adabelief.lab.workload import Preset
+from adabelief.lab.workload import Preset, Split
 from adabelief.lab.workloads import WORKLOADS
 from adabelief.lab.workloads.fashion_mnist import build, load_splits, workload
 
@@ -75,6 +75,18 @@ def test_test_images_are_the_official_test_split() -> None:
     )
 
 
+def test_evaluations_see_their_own_split() -> None:
+    task = build(SMOKE, 0, 0)
+    model = task.modules["model"].eval()
+    splits: tuple[Split, ...] = ("valid", "test")
+    for split in splits:
+        images, labels = load_splits("embedded")[split]
+        with torch.no_grad():
+            expected = torch.nn.functional.cross_entropy(model(images), labels).item()
+        assert task.evaluate(split)["loss"] == pytest.approx(expected, rel=1e-5)
+    assert task.evaluate("valid")["loss"] != pytest.approx(task.evaluate("test")["loss"], rel=1e-4)
+
+
 def test_weights_depend_on_the_first_seed_only() -> None:
     torch.manual_seed(1)
     first = weights(init_seed=5)
@@ -92,6 +104,7 @@ def test_order_depends_on_the_second_seed_only() -> None:
 
 
 def test_build_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(99)
     before = torch.get_rng_state()
     build(SMOKE, 5, 6)
     assert torch.equal(torch.get_rng_state(), before)

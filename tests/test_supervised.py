@@ -79,16 +79,22 @@ def test_drawing_batches_leaves_the_global_generator_alone() -> None:
 
 
 def test_augmentation_is_a_function_of_seed_and_index() -> None:
-    def jitter(inputs: Tensor, generator: torch.Generator) -> Tensor:
-        return inputs + torch.rand(inputs.shape, generator=generator)
+    def noise(inputs: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.rand(inputs.shape, generator=generator)
 
-    plain, one, again = task(), task(augment=jitter), task(augment=jitter)
-    other = task(augment=jitter, data_seed=1)
-    noise = [one.batch(index)[0] - plain.batch(index)[0] for index in range(6)]
-    assert torch.equal(again.batch(5)[0], one.batch(5)[0])
-    assert not torch.equal(noise[0], noise[1])
-    assert not torch.equal(noise[0], noise[5])
-    assert not torch.equal(other.batch(0)[0] - task(data_seed=1).batch(0)[0], noise[0])
+    one, again, other = (task(augment=noise, data_seed=seed) for seed in (0, 0, 1))
+    drawn = [one.batch(index)[0] for index in range(6)]
+    assert torch.equal(again.batch(5)[0], drawn[5])
+    assert not torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[5])  # the same place in the next epoch
+    assert not torch.equal(other.batch(0)[0], drawn[0])
+
+
+def test_augmentation_gets_the_batch() -> None:
+    def shift(inputs: Tensor, _: torch.Generator) -> Tensor:
+        return inputs + 100
+
+    assert torch.equal(task(augment=shift).batch(2)[0], task().batch(2)[0] + 100)
 
 
 def test_step_is_one_step_of_the_optimizer_on_that_batch() -> None:

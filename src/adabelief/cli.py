@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from adabelief.lab import compare as comparison
 from adabelief.lab.analyze import analyze
+from adabelief.lab.compare import Show, conduct, declare, records_of, results_of
 from adabelief.lab.contract import preset_of, rehearse
 from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
@@ -77,7 +77,7 @@ def compare(
     with _explained():
         loaded = load(workload)
         rivals = resolve(_names(against))
-        study = comparison.declare(loaded, preset, rivals, trials, seeds)
+        study = declare(loaded, preset, rivals, trials, seeds)
         folder = out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
         store = Store(folder)
         rehearse(loaded.workload, preset_of(loaded.workload, preset))
@@ -92,10 +92,9 @@ def status(folder: Out) -> None:
     with _explained():
         store = Store(folder)
         study = store.study()
-        results = comparison.results_of(study, store)
+        results = results_of(study, store)
         partial = {
-            record.run.key: store.folder(record.run).step()
-            for record in comparison.records_of(study, store)
+            record.run.key: store.folder(record.run).step() for record in records_of(study, store)
         }
         console.print(progress_table(study, progress(study, results, partial)))
 
@@ -139,7 +138,7 @@ def _names(against: list[str] | None) -> list[str]:
 
 def _run(study: Study, store: Store, reference: str, workers: int) -> None:
     """Execute the study with live progress; on Ctrl-C say how to go on."""
-    begun = progress(study, comparison.results_of(study, store))
+    begun = progress(study, results_of(study, store))
     done = f", {begun.runs} of them finished before" if begun.runs else ""
     console.print(
         f"{study.title}\n{begun.total_runs} runs of {study.settings.steps} steps "
@@ -151,7 +150,7 @@ def _run(study: Study, store: Store, reference: str, workers: int) -> None:
     clock = Clock(begun.steps)
     try:
         with _display(study, clock) as show:
-            comparison.run(study, store, engine, show, lambda text: errors.print(f"Note: {text}"))
+            conduct(study, store, engine, show, lambda text: errors.print(f"Note: {text}"))
     except KeyboardInterrupt:
         errors.print(
             f"\nStopped. Nothing finished is lost; go on with\n  {_command()}", highlight=False
@@ -162,7 +161,7 @@ def _run(study: Study, store: Store, reference: str, workers: int) -> None:
 
 
 @contextmanager
-def _display(study: Study, clock: Clock) -> Iterator[comparison.Show]:
+def _display(study: Study, clock: Clock) -> Iterator[Show]:
     """Show progress as a live table on a terminal, as a line now and then elsewhere."""
     if console.is_terminal:
         with Live(console=console, refresh_per_second=4, transient=True) as live:
@@ -184,7 +183,7 @@ def _report(study: Study, store: Store) -> None:
     from adabelief.lab.report import write  # noqa: PLC0415, the extra is needed only here
     from adabelief.lab.report.tables import terminal  # noqa: PLC0415
 
-    records = comparison.records_of(study, store)
+    records = records_of(study, store)
     found = analyze(study, records)
     console.print(terminal(found))
     console.print(found.headline)

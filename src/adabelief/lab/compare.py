@@ -13,7 +13,6 @@ from adabelief.lab.rivals import Rival
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
 
-
 Show = Callable[[Progress], None]
 
 
@@ -52,7 +51,7 @@ def declare(
     )
 
 
-def run(
+def conduct(
     study: Study,
     store: Store,
     engine: LocalEngine,

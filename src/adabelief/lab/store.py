@@ -197,21 +197,18 @@ class _DamagedError(Exception):
 
 def _check_same(root: Path, old: Study, new: Study) -> None:
     """Refuse a study that is not the folder's own, grown by seeds or rivals at most."""
-    was, now = (study.model_dump(mode="json", exclude={"source"}) for study in (old, new))
-    names = [rival.name for rival in new.rivals]
-    lost = [rival.name for rival in old.rivals if rival.name not in names]
-    changed = [
-        f"rival {rival.name}" for rival in old.rivals if rival.name in names
-        and new.rival(rival.name) != rival
-    ]  # fmt: skip
+    was, now = _identity(old), _identity(new)
     if new.settings.seeds >= old.settings.seeds:
         was["settings"]["seeds"] = now["settings"]["seeds"]
-    was.pop("rivals")
-    now.pop("rivals")
-    differences = [f"{name}: {was[name]} there, {now[name]} now" for name in was
-                   if was[name] != now[name]]  # fmt: skip
-    differences += [f"rival {name}: there, not now" for name in lost]
-    differences += [f"{name}: declared otherwise there" for name in changed]
+    rivals_was, rivals_now = was.pop("rivals"), now.pop("rivals")
+    differences = [
+        f"{name}: {was[name]} there, {now[name]} now" for name in was if was[name] != now[name]
+    ]
+    for name, rival in rivals_was.items():
+        if name not in rivals_now:
+            differences.append(f"rival {name}: there, not now")
+        elif rival != rivals_now[name]:
+            differences.append(f"rival {name}: {rival} there, {rivals_now[name]} now")
     if differences:
         listed = "\n  ".join(differences)
         msg = (
@@ -219,3 +216,14 @@ def _check_same(root: Path, old: Study, new: Study) -> None:
             "Name another folder with --out, or repeat the command that made this one."
         )
         raise LabError(msg)
+
+
+def _identity(study: Study) -> dict[str, Any]:
+    """What makes a study this one: neither where its file lies nor how things are described."""
+    content = study.model_dump(mode="json", exclude={"source", "title", "data", "rivals"})
+    content["settings"].pop("watermark")
+    content["rivals"] = {
+        rival.name: rival.model_dump(mode="json", exclude={"label", "source"})
+        for rival in study.rivals
+    }
+    return content

@@ -113,14 +113,13 @@ def official(folder: Path, digests: Mapping[str, str] = OFFICIAL_SHA256) -> Fash
     Raises:
         LabError: files are missing (the message names them), damaged, or not Zalando's.
     """
-    found = {name: _find(folder, name) for name in digests}
-    missing = [f"{name}[.gz]" for name, path in found.items() if path is None]
+    found = {name: path for name in digests if (path := _find(folder, name))}
+    missing = [f"{name}[.gz]" for name in digests if name not in found]
     if missing:
         msg = f"Fashion-MNIST in {folder}: missing {', '.join(missing)}"
         raise LabError(msg)
     arrays = []
     for name, path in found.items():
-        assert path is not None  # narrows the type: `missing` is empty
         content = idx.content(path)
         arrays.append(idx.parse(content, 3 if "idx3" in name else 1, str(path)))
         _check_digest(str(path), content, digests[name])

@@ -33,11 +33,11 @@ def content(path: Path) -> bytes:
         raise LabError(msg) from error
 
 
-def parse(content: bytes, ndim: int, name: str) -> NDArray[np.uint8]:
+def parse(raw: bytes, ndim: int, name: str) -> NDArray[np.uint8]:
     """The array of `ndim` dimensions in the content of an idx file of unsigned bytes.
 
     Args:
-        content: the whole file, unpacked.
+        raw: the whole file, unpacked.
         ndim: dimensions it must have.
         name: name of the file, for messages.
 
@@ -45,21 +45,21 @@ def parse(content: bytes, ndim: int, name: str) -> NDArray[np.uint8]:
         LabError: it is not such a file, or not a whole one.
     """
     header = 4 + 4 * ndim
-    if len(content) < header:
-        msg = f"{name}: truncated: {len(content)} bytes, its header alone has {header}"
+    if len(raw) < header:
+        msg = f"{name}: truncated: {len(raw)} bytes, its header alone has {header}"
         raise LabError(msg)
     # Two zero bytes, the type of the elements, the number of dimensions.
-    zeros, kind, found_ndim = struct.unpack(">HBB", content[:4])
+    zeros, kind, found_ndim = struct.unpack(">HBB", raw[:4])
     if zeros != 0 or kind != _UNSIGNED_BYTE:
-        msg = f"{name}: not an idx file of unsigned bytes: it starts with 0x{content[:4].hex()}"
+        msg = f"{name}: not an idx file of unsigned bytes: it starts with 0x{raw[:4].hex()}"
         raise LabError(msg)
     if found_ndim != ndim:
         msg = f"{name}: has {found_ndim} dimensions, expected {ndim}"
         raise LabError(msg)
-    shape = struct.unpack(f">{ndim}I", content[4:header])
+    shape = struct.unpack(f">{ndim}I", raw[4:header])
     size = math.prod(shape)
-    if len(content) - header != size:
-        problem = "truncated" if len(content) - header < size else "too long"
-        msg = f"{name}: {problem}: shape {shape} needs {size} bytes, got {len(content) - header}"
+    if len(raw) - header != size:
+        problem = "truncated" if len(raw) - header < size else "too long"
+        msg = f"{name}: {problem}: shape {shape} needs {size} bytes, got {len(raw) - header}"
         raise LabError(msg)
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()
+    return np.frombuffer(raw, np.uint8, offset=header).reshape(shape).copy()

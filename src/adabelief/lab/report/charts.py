@@ -53,8 +53,8 @@ def _seeds(comparison: Comparison) -> Chart | None:
     )
     return Chart(
         name="seeds",
-        title="Final value of each seed",
-        x_title=f"{_capital(metric_name(comparison))}{_unit(metric)} at the last evaluation",
+        title="Last evaluation of each seed",
+        x_title=_capital(metric_name(comparison)) + _unit(metric),
         y_title="",
         caption="A dot is one run; the bar is the mean with its 95% t-interval over seeds. "
         "× at the edge: a run that diverged.",
@@ -144,13 +144,16 @@ def _sensitivity(comparison: Comparison) -> Chart | None:
                     ring=ring,
                 )
             )
-    if not lines:
+    if not lines or comparison.study.settings.trials == 1:
         return None
     values = [value for line in lines for value in line.y]
     y_log = metric.direction == "min" and spans_decades(values)
     y_range = frame(values, y_log)
+    lost = [line.style for line in lines if any(point.y is None for point in line.points)]
+    levels = {style: level for level, style in enumerate(lost)}
     lines = [
-        replace(line, edge=edge(metric, y_range, level, y_log)) for level, line in enumerate(lines)
+        replace(line, edge=edge(metric, y_range, levels.get(line.style, 0), y_log))
+        for line in lines
     ]
     name = metric.label or metric.name
     return Chart(

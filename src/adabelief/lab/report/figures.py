@@ -30,6 +30,8 @@ STYLE: Any = {
     "axes.titlelocation": "left",
     "axes.titlesize": 12,
     "axes.titlepad": 12,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.08,
     "figure.facecolor": "white",
     "font.size": 9.5,
     "grid.color": FAINT,

@@ -41,7 +41,7 @@
       x: line.x, y: line.y, name: text(line.label), legendgroup: String(line.style),
       mode: good.length ? "lines+markers" : "lines", customdata: good.map((point) => point.key),
       line: { color: hue, width: 2, dash: look(line.style).dash },
-      marker: { symbol: look(line.style).marker, size: 7, color: hue },
+      marker: { symbol: look(line.style).marker, size: 8, color: hue },
       hovertemplate: `${text(line.label)}<br>%{x:.4~g}: %{y:.4~g}<extra></extra>`,
     });
     if (lost.length) {
@@ -69,7 +69,7 @@
     traces.push({
       x: row.points.map((point) => point.y), y: row.points.map((p) => position + jitter(p.x)),
       customdata: row.points.map((point) => point.key), text: row.points.map((point) => point.x),
-      mode: "markers", marker: { symbol: look(row.style).marker, size: 8, color: hue,
+      mode: "markers", marker: { symbol: look(row.style).marker, size: 9, color: hue,
         line: { width: 1, color: css("--raised") } },
       hovertemplate: `${text(row.label)}, seed %{text}: %{x:.5~g}<extra></extra>`,
     });
@@ -78,15 +78,22 @@
     return traces;
   };
 
+  const decades = (values) => {
+    const [low, high] = [Math.min(...values), Math.max(...values)].map(Math.log10);
+    const first = Math.floor(low + 1e-9);
+    return Array.from({ length: Math.ceil(high) - first + 1 }, (_, i) => Number(`1e${first + i}`));
+  };
+
   const span = (range, log) => (log ? range.map(Math.log10) : range);
 
-  const layout = (chart, narrow) => {
+  const layout = (chart, box) => {
     const axis = { gridcolor: css("--line"), linecolor: css("--line"), zeroline: false,
-      automargin: true, ticks: "", title: { standoff: 12 } };
+      automargin: true, ticks: "" };
+    const title = (words) => ({ text: text(words), standoff: 10, font: { size: 12.5 } });
     const rows = chart.rows.length;
-    const xaxis = { ...axis, title: { text: text(chart.x_title), standoff: 12 },
+    const xaxis = { ...axis, title: title(chart.x_title),
       type: chart.x_log ? "log" : "linear" };
-    const yaxis = { ...axis, title: { text: text(chart.y_title), standoff: 8 },
+    const yaxis = { ...axis, title: title(chart.y_title),
       type: chart.y_log ? "log" : "linear" };
     if (rows) {
       Object.assign(xaxis, { range: chart.y_range });
@@ -96,11 +103,19 @@
     } else {
       Object.assign(yaxis, { range: span(chart.y_range, chart.y_log) });
     }
-    if (chart.x_log) Object.assign(xaxis, { dtick: 1, exponentformat: "power" });
+    if (chart.x_log) {
+      const powers = decades(chart.lines.flatMap((line) => line.points.map((point) => point.x)));
+      Object.assign(xaxis, { tickvals: powers, ticktext: powers.map(String) });
+    } else if (!rows) {
+      const last = Math.max(...chart.lines.flatMap((line) => line.x));
+      Object.assign(xaxis, { range: [0, 1.01 * last] });
+    }
     return {
-      height: rows ? 110 + 44 * rows : narrow ? 430 : 400,
+      width: box.clientWidth,
+      height: rows ? 110 + 44 * rows : box.clientWidth < 560 ? 430 : 400,
       margin: { l: 10, r: 14, t: 10, b: 10 }, showlegend: !rows,
-      legend: { orientation: "h", x: 0, y: -0.24, yanchor: "top", traceorder: "normal" },
+      legend: { orientation: "h", x: 0, y: -0.24, yanchor: "top", traceorder: "normal",
+        itemwidth: 42 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: css("--muted") },
       hoverlabel: { bgcolor: css("--paper"), bordercolor: css("--line"),
@@ -109,14 +124,13 @@
     };
   };
 
-  const config = { displaylogo: false, responsive: true,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"] };
+  const config = { displayModeBar: false };
 
   const draw = (chart) => {
     const box = document.getElementById(`chart-${chart.name}`);
     const traces = chart.rows.length
       ? chart.rows.flatMap(rowTraces) : chart.lines.flatMap(lineTraces);
-    return Plotly.react(box, traces, layout(chart, box.clientWidth < 560), config).then(() => box);
+    return Plotly.react(box, traces, layout(chart, box), config).then(() => box);
   };
 
   const openRun = (event) => {
@@ -124,6 +138,16 @@
     if (key) window.location.href = `runs/${key}/`;
   };
 
-  for (const chart of data.charts) draw(chart).then((box) => box.on("plotly_click", openRun));
+  for (const chart of data.charts) {
+    draw(chart).then((box) => {
+      box.on("plotly_click", openRun);
+      let drawnWidth = box.clientWidth;
+      new ResizeObserver(() => {
+        if (box.clientWidth === drawnWidth) return;
+        drawnWidth = box.clientWidth;
+        draw(chart);
+      }).observe(box);
+    });
+  }
   dark.addEventListener("change", () => data.charts.forEach(draw));
 })();

@@ -13,7 +13,7 @@ from adabelief.lab.data import fashion_mnist
 from adabelief.lab.supervised import CLASSIFICATION, Supervised
 from adabelief.lab.workload import Preset, Workload
 
-# Every fifth part, the last of each class in file order, tunes and is never trained on.
+# The last fifth of each class, in file order, tunes and is never trained on.
 _VALID_SHARE = 5
 
 
@@ -28,7 +28,7 @@ class Options(BaseModel):
 
 
 def network(width: int) -> nn.Sequential:
-    """Two strided convolutions and two linear layers: images (n, 1, 28, 28) -> logits (n, 10)."""
+    """Two convolutions and two linear layers: images (n, 1, 28, 28) -> logits (n, 10)."""
     layers = nn.Sequential(
         nn.Conv2d(1, width, kernel_size=5, stride=2, padding=2),
         nn.BatchNorm2d(width),
@@ -73,7 +73,7 @@ def load_splits(source: fashion_mnist.Source) -> dict[str, tuple[Tensor, Tensor]
     held_out = np.zeros(len(data.train_labels), dtype=bool)
     for label in range(len(fashion_mnist.CLASSES)):
         members = np.flatnonzero(data.train_labels == label)
-        held_out[members[len(members) - len(members) // _VALID_SHARE :]] = True
+        held_out[members[-(len(members) // _VALID_SHARE) :]] = True
     train = data.train_images[~held_out]
     mean, std = float(train.mean()), float(train.std())
 

@@ -1,0 +1,127 @@
+"""The command line: what it prints, and what it says to a wrong request."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from adabelief.cli import app
+from processes import TINY, run
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "own_model.py"
+runner = CliRunner()
+
+
+def words(text: str) -> str:
+    """Without the line breaks of a narrow terminal, without colours."""
+    return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
+
+
+def refused(*arguments: str) -> str:
+    ended = runner.invoke(app, list(arguments))
+    assert ended.exit_code == 1, ended.output
+    return words(ended.stderr)
+
+
+def test_compare_runs_a_users_own_model_to_its_report(tmp_path: Path) -> None:
+    out = tmp_path / "digits"
+    ended = run(
+        "compare", f"{EXAMPLE}:workload", "--preset", "smoke", "--against", "adam, sgd",
+        "--seeds", "2", "--trials", "2", "--workers", "2", "--out", str(out),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert max(map(len, lines[:-1])) <= 100
+    assert lines[-1] == f"Report: {out / 'report.html'}"
+    assert "12 of 12 runs" in ended.stdout
+    for label in ("AdaBelief", "Adam", "SGD (momentum)"):
+        assert label in ended.stdout
+    assert (out / "report.html").stat().st_size > 1_000_000, "plotly is inside"
+    assert len(list(out.glob("runs/*/result.json"))) == 12
+    assert len((out / "runs.csv").read_text().splitlines()) == 1 + 12
+    shown = runner.invoke(app, ["status", str(out)])
+    assert "12 of 12 runs" in shown.stdout
+    (out / "report.html").unlink()
+    assert runner.invoke(app, ["report", str(out)]).exit_code == 0
+    assert (out / "report.html").exists()
+
+
+def test_a_study_whose_runs_all_diverge_still_reports(tmp_path: Path) -> None:
+    ended = run("compare", f"{TINY}:workload", "--preset", "poisoned", "--against", "sgd",
+                "--workers", "2", "--out", str(tmp_path))  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    shown = words(runner.invoke(app, ["status", str(tmp_path)]).stdout)
+    assert "4 of 4 runs" in shown
+    assert "diverged" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fashion-mnits"], "unknown workload 'fashion-mnits': did you mean fashion-mnist?"),
+        (["fashion-mnist", "--against", "adamm"], "unknown optimizer 'adamm': did you mean adam"),
+        (["fashion-mnist", "--against", "torch.optim:Adm"], "has no Adm; did you mean Adam"),
+        (["fashion-mnist", "--preset", "slow"], "no preset 'slow'; it has quick, smoke"),
+        ([f"{TINY}:nothing"], "named 'nothing', it has nothing of that name"),
+        ([f"{TINY}:wrong_task", "--preset", "smoke"], "build must return a Task, got int 3"),
+    ],
+)
+def test_wrong_requests_are_explained_and_leave_nothing(
+    arguments: list[str], message: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    said = refused("compare", *arguments, "--out", str(out))
+    assert message in said
+    assert not out.exists()
+
+
+def test_numbers_out_of_range_are_refused_by_name() -> None:
+    ended = runner.invoke(app, ["compare", "fashion-mnist", "--seeds", "0"])
+    assert ended.exit_code == 2
+    assert "--seeds" in words(ended.stderr)
+
+
+def test_a_folder_without_a_study_is_named(tmp_path: Path) -> None:
+    for verb in ("status", "report"):
+        assert "holds no study" in refused(verb, str(tmp_path))
+
+
+def test_a_folder_of_another_study_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    said = refused("compare", f"{TINY}:workload", "--preset", "smoke", "--out", str(tmp_path))
+    assert "holds no study" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_list_names_workloads_and_rivals_in_100_columns() -> None:
+    shown = runner.invoke(app, ["list"], env={"COLUMNS": "100"}).stdout
+    for name in ("fashion-mnist", "adabelief-eps1e-8", "eadam", "adamw", "sgd"):
+        assert name in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_help_names_every_verb_and_option() -> None:
+    shown = words(runner.invoke(app, ["--help"]).stdout)
+    for verb in ("compare", "status", "report", "list"):
+        assert verb in shown
+    options = words(runner.invoke(app, ["compare", "--help"], env={"COLUMNS": "120"}).stdout)
+    for option in ("--against", "--seeds", "--trials", "--preset", "--workers", "--out"):
+        assert option in options
+
+
+def test_without_the_extra_the_command_says_what_to_install() -> None:
+    hidden = (
+        "import sys; sys.modules['typer'] = None; sys.argv = ['adabelief', 'list'];"
+        "from adabelief.__main__ import main; main()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", hidden], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    assert 'pip install "adabelief[report]"' in ended.stderr
+    assert "Traceback" not in ended.stderr

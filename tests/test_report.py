@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from adabelief.lab.analyze import analyze
+from adabelief.lab.report import write
+from adabelief.lab.report.charts import charts
+from adabelief.lab.report.figures import png
+from adabelief.lab.report.page import html
+from adabelief.lab.report.palette import LIGHT, dash_index
+from adabelief.lab.report.tables import runs_csv, terminal
+from adabelief.lab.study import Record, Study, plan
+from adabelief.lab.workload import Metric, Preset
+from studies import End, record, records, rival, study
+
+EVIL = '<script>alert("x")</script>&$\\frac{[red]'
+
+
+class Page(HTMLParser):
+    """The elements of a page, and the text of each script and style."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.raw: list[str] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if self.elements and self.elements[-1][0] in {"script", "style"}:
+            self.raw.append(data)
+        else:
+            self.words += data
+
+    def every(self, attribute: str) -> list[str]:
+        return [value for _, attrs in self.elements if (value := attrs.get(attribute))]
+
+
+def parsed(text: str) -> tuple[Page, str]:
+    """The page, parsed, and its text without plotly's own source."""
+    own = re.sub(r'<script id="plotly">.*?</script>', "", text, flags=re.DOTALL)
+    return Page(own), own
+
+
+def shown(declared: Study, found: list[Record]) -> tuple[Page, str]:
+    """The page alone, without files."""
+    comparison = analyze(declared, found)
+    return parsed(html(comparison, found, charts(comparison)))
+
+
+def complete(**changes: Any) -> tuple[Study, list[Record]]:
+    declared = study(("ours", "adam", "sgd"), **changes)
+    ours: list[End] = [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
+    adam: list[End] = [4.0, 4.0, 4.0, 4.0, 4.0, "diverged"]
+    sgd: list[End] = [1.0, 1.0, 1.0, 1.0, 1.0, "failed"]
+    return declared, records(declared, {"ours": ours, "adam": adam, "sgd": sgd})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the complete study on disk, written over that of the empty one."""
+    root = tmp_path_factory.mktemp("report")
+    declared, found = complete()
+    write(analyze(declared, []), [], root)
+    assert not (root / "figures").exists()
+    assert write(analyze(declared, found), found, root) == root / "report.html"
+    return root
+
+
+@pytest.fixture(scope="module")
+def text(folder: Path) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+def chart_data(own: str) -> Any:
+    match = re.search(r'<script id="chart-data"[^>]*>(.*?)</script>', own, flags=re.DOTALL)
+    assert match
+
+    def refuse(literal: str) -> None:
+        pytest.fail(f"{literal} is not JSON")
+
+    return json.loads(match[1], parse_constant=refuse)
+
+
+def test_the_page_loads_nothing_from_anywhere(text: str) -> None:
+    page, own = parsed(text)
+    for address in [*page.every("src"), *page.every("href"), *page.every("srcset")]:
+        assert not re.match(r"(?i)\s*(https?:|//|ftp:|file:|/)", address), address
+    assert not re.search(r"(?i)url\(|@import|\bimport\s*\(|fetch\(|XMLHttpRequest", own)
+    assert [attrs for tag, attrs in page.elements if tag == "script" and "src" in attrs] == []
+    rels = [attrs["rel"] for tag, attrs in page.elements if tag == "link"]
+    assert rels == ["icon"], "style sheets are inlined"
+
+
+def test_plotly_is_inlined_exactly_once(text: str) -> None:
+    assert len(re.findall(r"\* plotly\.js v\d", text)) == 1
+
+
+def test_every_run_is_linked_by_its_folder(text: str) -> None:
+    page, _ = parsed(text)
+    _, found = complete()
+    linked = set(page.every("href"))
+    assert {f"runs/{one.run.key}/" for one in found} <= linked
+    anchors = {address[1:] for address in linked if address.startswith("#")}
+    assert anchors
+    assert anchors <= set(page.every("id"))
+
+
+def test_every_file_that_the_page_names_exists(folder: Path, text: str) -> None:
+    page, _ = parsed(text)
+    names = [*page.every("href"), *page.every("src")]
+    local = [name for name in names if not name.startswith(("#", "runs/", "data:"))]
+    assert {"runs.csv", "summary.csv", "figures/seeds.png"} <= set(local)
+    assert all((folder / name).is_file() for name in local)
+
+
+def test_text_from_a_study_is_never_markup() -> None:
+    rivals = (rival("ours", EVIL), rival("adam", "</script><b>"))
+    declared = study(title=EVIL, data=EVIL, rivals=rivals, seeds=2, source="<img src=x>")
+    found = records(declared, {"ours": [1.0, 2.0], "adam": [1.0, 1.0]})
+    found[-1] = record(found[-1].run, "failed", reason="<img src=y>")
+    page, own = shown(declared, found)
+    assert [tag for tag, _ in page.elements].count("script") == 2
+    assert not {"img", "b"} & {tag for tag, attrs in page.elements if attrs.get("alt") is None}
+    assert EVIL in page.words
+    assert chart_data(own)["charts"][0]["rows"][0]["label"] == EVIL
+
+
+def test_chart_data_stay_valid_json_when_values_are_not_finite() -> None:
+    declared = study(seeds=2)
+    found = records(declared, {"ours": ["diverged", "diverged"], "adam": [1.0, "diverged"]})
+    rows = [{"step": 10, "split": "train", "loss": float("nan")}]
+    found[3] = Record(found[3].run, found[3].result, rows)
+    _, own = shown(declared, found)
+    names = [chart["name"] for chart in chart_data(own)["charts"]]
+    assert names == ["seeds", "metric", "loss", "sensitivity"]
+
+
+@pytest.mark.parametrize("finished", [0, 1, 4, 9, 13])
+def test_a_partial_study_renders_and_says_how_far_it_is(finished: int) -> None:
+    declared, every = complete()
+    done = every[:finished]
+    results = {one.run.key: one.result for one in done if one.result}
+    by_key = {one.run.key: one for one in done}
+    found = [by_key.get(run.key, Record(run, None)) for run in plan(declared, results)]
+    page, _ = shown(declared, found)
+    assert f"{finished} of 27 runs" in page.words
+    assert page.words.count("pending") == len(found) - finished
+
+
+def test_an_empty_study_has_a_page_without_charts() -> None:
+    page, own = shown(study(), [])
+    assert "Nothing has finished yet" in page.words
+    assert "chart-data" not in own
+
+
+def test_divergences_stand_beside_the_mean(text: str) -> None:
+    page, _ = parsed(text)
+    words = " ".join(page.words.split())
+    assert re.search(r"Adam 4\.000 ± 0 ?5 of 6 runs 1/6", words)
+    assert re.search(r"Sgd 1\.000 ± 0 ?5 of 6 runs 0/6, 1 failed", words)
+
+
+def test_a_watermark_is_on_the_page_and_in_the_figures() -> None:
+    settings = Preset(steps=20, eval_every=10, trials=3, seeds=6, watermark="Reduced data")
+    declared, found = complete(settings=settings)
+    page, own = shown(declared, found)
+    assert page.words.count("Reduced data") == 1 + len(chart_data(own)["charts"]) + 1
+    chart = charts(analyze(declared, found))[0]
+    assert png(chart, "Reduced data") != png(chart, "")
+
+
+def test_mixed_environments_are_pointed_out() -> None:
+    declared, found = complete()
+    found[0] = record(found[0].run, 0.0, environment={"torch": "2.13"})
+    page, _ = shown(declared, found)
+    assert "environments are mixed" not in page.words
+    found[1] = record(found[1].run, 1.0, environment={"torch": "2.14"})
+    page, _ = shown(declared, found)
+    assert "2 environments are mixed" in page.words
+
+
+def test_the_csv_of_runs_holds_the_records() -> None:
+    declared, found = complete()
+    found.append(Record(found[-1].run.model_copy(update={"init_seed": 99}), None))
+    lines = list(csv.DictReader(io.StringIO(runs_csv(analyze(declared, found), found))))
+    assert [line["key"] for line in lines] == [one.run.key for one in found]
+    for line, one in zip(lines, found, strict=True):
+        assert json.loads(line["hyperparameters"]) == one.run.hyperparameters
+        assert float(line["lr"]) == one.run.hyperparameters["lr"]
+        assert (int(line["init_seed"]), int(line["data_seed"])) == (
+            one.run.init_seed,
+            one.run.data_seed,
+        )
+        assert line["status"] == (one.result.status if one.result else "pending")
+        if one.result:
+            value = one.result.last.get("score")
+            assert line["last_score"] == ("" if value is None else str(value))
+            assert float(line["seconds"]) == one.result.seconds
+            assert int(line["step"]) == one.result.step
+
+
+def test_the_csv_summary_holds_the_comparison(folder: Path) -> None:
+    comparison = analyze(*complete())
+    lines = list(csv.DictReader(io.StringIO((folder / "summary.csv").read_text())))
+    assert [line["rival"] for line in lines] == [one.rival.name for one in comparison.ranking]
+    by_name = {line["rival"]: line for line in lines}
+    for pairing in comparison.pairings:
+        line = by_name[pairing.rival]
+        assert (float(line["p"]), float(line["p_holm"])) == (pairing.p, pairing.p_holm)
+        assert (line["subject_is"], int(line["pairs"])) == (pairing.verdict, pairing.n)
+    assert (by_name["adam"]["diverged"], by_name["sgd"]["failed"]) == ("1", "1")
+    assert float(by_name["ours"]["last_mean"]) == 7.5
+    assert by_name["ours"]["subject_is"] == ""
+
+
+def test_figures_are_png_files_of_the_drawn_size(folder: Path) -> None:
+    files = sorted((folder / "figures").iterdir())
+    assert [file.name for file in files] == [
+        "loss.png",
+        "metric.png",
+        "seeds.png",
+        "sensitivity.png",
+    ]
+    from matplotlib.image import imread  # noqa: PLC0415, only here is a PNG read
+
+    for file in files:
+        pixels = imread(file)
+        assert pixels.shape[1] == 1200
+        assert pixels.std() > 0.01, "it is not blank"
+
+
+def test_metrics_are_shown_in_their_units() -> None:
+    metrics = (Metric(name="score", direction="max", label="accuracy", percent=True),)
+    declared = study(seeds=2, metrics=metrics)
+    found = records(declared, {"ours": [0.5, 0.5], "adam": [0.25, 0.25]})
+    page, own = shown(declared, found)
+    assert "accuracy (%)" in page.words
+    assert "50.00 ± 0" in page.words
+    assert "+25.00 ± 0" in page.words
+    row = chart_data(own)["charts"][0]["rows"][0]
+    assert [point["y"] for point in row["points"]] == [50.0, 50.0]
+
+
+def test_a_diverged_trial_is_a_cross_inside_the_frame_and_the_winner_is_ringed() -> None:
+    declared = study(seeds=1)
+    found = records(declared, {"ours": [1.0]})
+    found[2] = record(found[2].run, "diverged")
+    (chart,) = [one for one in charts(analyze(declared, found)) if one.name == "sensitivity"]
+    (line,) = chart.lines
+    assert [point.y for point in line.points] == [0.0, 1.0, None]
+    assert line.ring is not None
+    assert line.ring.key == found[1].run.key
+    assert chart.y_range[0] < line.edge < 0.0
+
+
+def test_no_two_of_many_rivals_look_alike() -> None:
+    looks = {(style % len(LIGHT), dash_index(style)) for style in range(40)}
+    assert len(looks) == 40
+
+
+def test_the_terminal_table_fits_in_100_columns_and_takes_labels_as_text() -> None:
+    declared = study(rivals=(rival("ours", EVIL), rival("adam", "A" * 60)), seeds=2)
+    comparison = analyze(declared, records(declared, {"ours": [1.0, 2.0], "adam": [0.0, 0.0]}))
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(terminal(comparison))
+    text = console.export_text()
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert "[red]" in re.sub(r"\s", "", text)
+    assert "needs at least 6 seeds" in " ".join(text.split())
+
+
+def test_writing_leaves_the_report_and_nothing_else(folder: Path, text: str) -> None:
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    figures = {f"figures/{name}.png" for name in ("loss", "metric", "seeds", "sensitivity")}
+    assert names == {"report.html", "runs.csv", "summary.csv"} | figures
+    assert "Nothing has finished" not in text
+
+
+@pytest.mark.parametrize(("module", "package"), [("page", "jinja2"), ("figures", "matplotlib")])
+def test_a_missing_extra_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, package: str
+) -> None:
+    monkeypatch.delitem(sys.modules, f"adabelief.lab.report.{module}", raising=False)
+    monkeypatch.delattr(f"adabelief.lab.report.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, package, None)
+    declared, found = complete()
+    with pytest.raises(ImportError, match=r'pip install "adabelief\[report\]"'):
+        write(analyze(declared, found), found, tmp_path)
