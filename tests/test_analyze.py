@@ -126,10 +126,11 @@ def test_a_failed_run_is_left_out_of_pairs_and_counted() -> None:
     assert any("failed" in sentence for sentence in found.summary)
 
 
-def test_a_metric_that_is_not_finite_at_the_end_is_a_divergence() -> None:
+@pytest.mark.parametrize("value", [None, float("inf"), float("nan"), -1e200])
+def test_a_metric_that_is_not_finite_at_the_end_is_a_divergence(value: float | None) -> None:
     declared = study(seeds=1)
     found = records(declared, {"ours": [1.0], "adam": [1.0]})
-    found[-1] = record(found[-1].run, 1.0, last={"score": None, "other": 1.0})
+    found[-1] = record(found[-1].run, 1.0, last={"score": value, "other": 1.0})
     adam = analyze(declared, found).standing("adam")
     assert (adam.n_diverged, adam.mean) == (1, None)
 

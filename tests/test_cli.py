@@ -28,7 +28,9 @@ def refused(*arguments: str) -> str:
     return words(ended.stderr)
 
 
-def test_compare_runs_a_users_own_model_to_its_report(tmp_path: Path) -> None:
+def test_compare_runs_a_users_own_model_to_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "digits"
     ended = run(
         "compare", f"{EXAMPLE}:workload", "--preset", "smoke", "--against", "adam, sgd",
@@ -47,6 +49,11 @@ def test_compare_runs_a_users_own_model_to_its_report(tmp_path: Path) -> None:
     shown = runner.invoke(app, ["status", str(out)])
     assert "12 of 12 runs" in shown.stdout
     (out / "report.html").unlink()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "plotly.offline", None)
+        patch.delitem(sys.modules, "adabelief.lab.report.page", raising=False)
+        said = refused("report", str(out))
+    assert 'pip install "adabelief[report]"; then: adabelief report' in said
     assert runner.invoke(app, ["report", str(out)]).exit_code == 0
     assert (out / "report.html").exists()
 

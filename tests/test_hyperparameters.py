@@ -53,6 +53,8 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"betas": (NAN, 0.999)}, ValueError, "betas[0] must be in (0, 1), got nan"),
     ({"betas": (True, 0.999)}, TypeError, "betas[0] must be a number in (0, 1), got True"),
     ({"betas": (False, 0.999)}, TypeError, "betas[0] must be a number in (0, 1), got False"),
+    ({"betas": (np.zeros(2), 0.999)}, TypeError,
+     "betas[0] must be a number in (0, 1), got array([0., 0.])"),
     ({"betas": ("0.9", 0.999)}, TypeError, "betas[0] must be a number in (0, 1), got '0.9'"),
     ({"betas": (0.9, 1.0)}, ValueError, "betas[1] must be in [0, 1), got 1.0"),
     ({"betas": (0.9, 1.2)}, ValueError, "betas[1] must be in [0, 1), got 1.2"),

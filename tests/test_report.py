@@ -23,7 +23,7 @@ from adabelief.lab.study import Record, Study, plan
 from adabelief.lab.workload import Metric, Preset
 from studies import End, record, records, rival, study
 
-EVIL = '<script>alert("x")</script>&$\\frac{[red]'
+EVIL = '<script>alert("x")</script>&$\\frac{$[red]'
 
 
 class Page(HTMLParser):
@@ -139,11 +139,21 @@ def test_text_from_a_study_is_never_markup() -> None:
     assert chart_data(own)["charts"][0]["rows"][0]["label"] == EVIL
 
 
+def test_labels_are_no_mathematics_in_figures() -> None:
+    declared = study(rivals=(rival("ours", EVIL), rival("adam")), seeds=1, title=EVIL)
+    comparison = analyze(declared, records(declared, {"ours": [1.0], "adam": [2.0]}))
+    for chart in charts(comparison):
+        assert png(chart, EVIL).startswith(b"\x89PNG")
+
+
 def test_chart_data_stay_valid_json_when_values_are_not_finite() -> None:
     declared = study(seeds=2)
     found = records(declared, {"ours": ["diverged", "diverged"], "adam": [1.0, "diverged"]})
-    rows = [{"step": 10, "split": "train", "loss": float("nan")}]
+    values = [float("nan"), 1e-300, 1.7e308, float("inf"), 1e149]
+    rows = [{"step": i, "split": "train", "loss": value} for i, value in enumerate(values)]
     found[3] = Record(found[3].run, found[3].result, rows)
+    found[1] = record(found[1].run, 1.0, last={"score": float("nan")})
+    found[0] = record(found[0].run, 2.0)
     _, own = shown(declared, found)
     names = [chart["name"] for chart in chart_data(own)["charts"]]
     assert names == ["seeds", "metric", "loss", "sensitivity"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adabelief.lab.compare import declare
-from adabelief.lab.errors import LabError
+from adabelief.lab.errors import LabError, StorageError
 from adabelief.lab.load import load
 from adabelief.lab.rivals import resolve
 from adabelief.lab.store import RunFolder, Store
@@ -184,3 +184,20 @@ def test_spec_and_result_are_json_for_everybody(tmp_path: Path, run: Run) -> Non
     assert spec["hyperparameters"]["lr"] == run.hyperparameters["lr"]
     assert result["environment"]["torch"] == torch.__version__
     assert result["n_params"] == 784 * 8 + 8 + 8 * 10 + 10
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, study: Study) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"file/out/study\.json could not be written: Not a dir"):
+        Store(tmp_path / "file" / "out").open(study)
+    with pytest.raises(StorageError, match="could not be written: Not a directory"):
+        train(RunFolder(tmp_path / "file" / "run"), study.tune_runs(study.rivals[0])[0])
+
+
+def test_descriptions_are_not_part_of_a_study(tmp_path: Path, study: Study) -> None:
+    Store(tmp_path).open(study)
+    rivals = tuple(r.model_copy(update={"label": "x", "source": "y"}) for r in study.rivals)
+    Store(tmp_path).open(study.model_copy(update={"title": "x", "data": "y", "rivals": rivals}))
+    defaults = study.rivals[0].model_copy(update={"defaults": {"eps": 1.0}})
+    with pytest.raises(LabError, match=r"rival adabelief: .*'eps': 1e-16.* there, .*'eps': 1\.0"):
+        Store(tmp_path).open(study.model_copy(update={"rivals": (defaults, study.rivals[1])}))

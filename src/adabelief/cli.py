@@ -21,8 +21,10 @@ from adabelief.lab.contract import preset_of, rehearse
 from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
-from adabelief.lab.progress import Clock, Progress, duration, progress
+from adabelief.lab.progress import Clock, Progress, progress
 from adabelief.lab.progress import table as progress_table
+from adabelief.lab.report import write
+from adabelief.lab.report.tables import terminal
 from adabelief.lab.rivals import RIVALS, resolve
 from adabelief.lab.store import Store
 from adabelief.lab.study import Study
@@ -180,17 +182,15 @@ def _display(study: Study, clock: Clock) -> Iterator[Show]:
 
 def _report(study: Study, store: Store) -> None:
     """Print the table and write the report; its path is the last line."""
-    from adabelief.lab.report import write  # noqa: PLC0415, the extra is needed only here
-    from adabelief.lab.report.tables import terminal  # noqa: PLC0415
-
     records = records_of(study, store)
     found = analyze(study, records)
     console.print(terminal(found))
     console.print(found.headline)
-    seconds = sum(each.result.seconds + each.result.eval_seconds
-                  for each in records if each.result)  # fmt: skip
-    console.print(f"Runs took {duration(seconds)} of processor time.")
-    path = write(found, records, store.root)
+    try:
+        path = write(found, records, store.root)
+    except ImportError as error:  # the numbers are there; only the page is not
+        msg = f"{error}; then: adabelief report {shlex.quote(str(store.root))}"
+        raise LabError(msg) from None
     console.print(f"Report: {path}", soft_wrap=True, highlight=False)
 
 

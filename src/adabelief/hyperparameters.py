@@ -93,7 +93,7 @@ def _check_betas(betas: tuple[float, float]) -> None:
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
         msg = f"betas must be a pair of numbers, got {betas!r}"
         raise TypeError(msg)
-    if betas[0] == 0:
+    if isinstance(betas[0], Real) and betas[0] is not False and betas[0] == 0:
         msg = (
             "betas[0] must be in (0, 1), got 0: the moment would equal the gradient, so the belief "
             "(g - m)² would be 0 for ever and the step would explode; take betas[0]=0.01 or more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,10 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
         msg = (
             f"{path} could not be written: {error.strerror}. What was finished or checkpointed "
-            "before is safe: make room, then start the same command again"
+            f"before is safe: {'make room' if full else 'put that right'}, then start the same "
+            "command again"
         )
         raise StorageError(msg) from error

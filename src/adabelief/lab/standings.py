@@ -13,6 +13,9 @@ from adabelief.lab.statistics import Interval, t_interval
 from adabelief.lab.study import Record, Run, Study, select
 from adabelief.lab.workload import Metric
 
+# Squares and sums of larger numbers overflow: a run that gets there has diverged.
+OVERFLOWS = 1e150
+
 
 def finished(record: Record | None) -> bool:
     """Whether the run has ended, well or not."""
@@ -54,7 +57,7 @@ def _state(record: Record | None, metric: Metric) -> State:
     if record is None or record.result is None:
         return "pending"
     if record.result.status == "ok" and metric.name in record.result.last:
-        return "diverged" if record.result.last[metric.name] is None else "ok"
+        return "ok" if _is_finite(record.result.last[metric.name]) else "diverged"
     return "failed" if record.result.status == "ok" else record.result.status
 
 
@@ -80,7 +83,7 @@ def _outcome(run: Run, record: Record | None, metric: Metric, seed: int) -> Outc
 
 
 def _is_finite(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and abs(value) < OVERFLOWS
 
 
 def _interval(values: Sequence[float | None]) -> Interval | None:

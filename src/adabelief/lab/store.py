@@ -14,7 +14,8 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -85,18 +86,24 @@ class Store:
 
 
 class RunFolder:
-    """The folder of one run. Whoever writes holds `lock()`."""
+    """The folder of one run. Whoever writes does so within `locked()`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.spec, self.metrics = path / "spec.json", path / "metrics.jsonl"
         self.checkpoint, self.outcome = path / "checkpoint.pt", path / "result.json"
 
-    def lock(self) -> FileLock:
-        """A lock that the kernel frees when its holder dies. Makes the folder."""
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold a lock that the kernel frees when its holder dies. Makes the folder."""
         with naming(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.path / "lock")
+            lock = FileLock(self.path / "lock")
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def result(self) -> Result | None:
         """How the run ended; None while it has not, or when the file is damaged."""

@@ -14,8 +14,9 @@ from torch.optim import Optimizer
 from adabelief.lab.contract import build, loss_of, metrics_of
 from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
-from adabelief.lab.random_state import capture, restore, seed
 from adabelief.lab.factory import make
+from adabelief.lab.files import replace
+from adabelief.lab.random_state import capture, restore, seed
 from adabelief.lab.store import RunFolder
 from adabelief.lab.study import Result, Run
 from adabelief.lab.workload import Task, Workload
@@ -45,7 +46,7 @@ def execute(folder: RunFolder, run: Run, workload: Workload) -> str:
     Raises:
         StorageError: a file could not be written; the run goes on from its last checkpoint.
     """
-    with folder.lock():
+    with folder.locked():
         if folder.result() is not None:
             return ""
         state, amiss = folder.start(run)
@@ -76,7 +77,7 @@ def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any
         status, reason = "diverged", str(outcome)
     except Exception as error:  # the workload is anybody's code: what it raises is a result
         status, reason = "failed", f"{type(error).__name__}: {error}"
-        (folder.path / "error.txt").write_text(traceback.format_exc())
+        replace(folder.path / "error.txt", traceback.format_exc().encode())
     return Result(
         status=status,
         reason=reason,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -83,8 +84,8 @@ def frame(values: Iterable[float], log: bool) -> tuple[float, float]:
     known = list(values) or [0.0, 1.0]
     low, high = min(known), max(known)
     if log:
-        margin = (high / low) ** 0.06
-        return low / margin, high * margin
+        margin = 0.06 * (math.log10(high) - math.log10(low))
+        return 10 ** (math.log10(low) - margin), 10 ** (math.log10(high) + margin)
     width = high - low if high - low > 1e-9 * abs(high) else abs(high) or 1.0
     margin = 0.06 * width
     return low - margin, high + margin
@@ -96,4 +97,6 @@ def edge(metric: Metric, y_range: tuple[float, float], level: int, log: bool) ->
     share = 0.02 + 0.035 * level
     if metric.direction == "min":
         share = 1.0 - share
-    return float(low * (high / low) ** share) if log else low + share * (high - low)
+    if log:
+        return float(10 ** ((1 - share) * math.log10(low) + share * math.log10(high)))
+    return low + share * (high - low)

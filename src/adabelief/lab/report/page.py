@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from importlib import resources
-from typing import Any
 
 from adabelief.lab import numerals
 from adabelief.lab.comparison import Comparison
@@ -90,7 +88,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, list[str], bool]]:
     return [(name, values, len(set(values)) > 1) for name, values in table]
 
 
-def _chart_data(comparison: Comparison, charts: Sequence[Chart]) -> Any:
+def _chart_data(comparison: Comparison, charts: Sequence[Chart]) -> dict[str, object]:
     looks = [
         {
             "dash": DASHES[dash_index(style)][1],
@@ -99,19 +97,9 @@ def _chart_data(comparison: Comparison, charts: Sequence[Chart]) -> Any:
         }
         for style in range(len(comparison.standings))
     ]
-    data = {
+    return {
         "charts": [asdict(chart) for chart in charts],
         "looks": looks,
         "palettes": {"light": LIGHT, "dark": DARK},
         "watermark": comparison.study.settings.watermark,
     }
-    return _finite(data)
-
-
-def _finite(value: Any) -> Any:
-    """`value` with None for each number that JSON cannot hold."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
