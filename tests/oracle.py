@@ -16,9 +16,9 @@ with fused multiply-add or without, and with the corrections folded into scalars
     θ' − α d     α (e_d + 3u|d|) + u|θ|           α r_t, product; sum
 
 A cap at c makes e_d = u c where |d| is surely beyond it. Underflow adds the smallest subnormal
-at every line. Products of errors are covered by the factor `SECOND_ORDER`. Half precision: the
-parameter is rounded once more, by u of its storage, and the reference goes on from the rounded
-one, so these roundings do not pile up.
+at every line. Products of an error with u are covered by a factor 1 + 20u per step. In half
+precision the parameter is rounded once more, by u of its storage, and the reference goes on from
+the rounded one, so these roundings do not pile up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from adabelief import reference
 
 Array = NDArray[np.float64]
 
-SECOND_ORDER = 1.01
 DEFAULTS: Mapping[str, Any] = {
     "lr": 1e-3,
     "betas": (0.9, 0.999),
@@ -133,7 +132,7 @@ def next_bound(
     step_size = lr * (1.0 if factor is None else factor)
     e_step = step_size * (e_direction + 3 * u * direction)
     e_param = e_param + e_step + u * np.abs(after.param) + tiny
-    grown = (SECOND_ORDER * error for error in (e_param, e_m, e_s, e_max))
+    grown = ((1 + 20 * u) * error for error in (e_param, e_m, e_s, e_max))
     return Bound(*grown)
 
 
@@ -161,8 +160,10 @@ class Oracle:
         """Do one step and assert that `params` and `states` are where they must be."""
         self.advance(as_vector(grads), options)
         half = self.real in (torch.float16, torch.bfloat16)
-        stored = unit(self.real) * np.abs(self.state.param) * SECOND_ORDER + underflow(self.real)
-        error = self.bound.param + stored if half else self.bound.param
+        error = self.bound.param
+        if half:
+            error = error + unit(self.real) * (np.abs(self.state.param) + error)
+            error = error + underflow(self.real)
         close(params, self.state.param, error, f"param at step {self.state.step}")
         names = ["exp_avg", "exp_avg_var"] + ["max_exp_avg_var"] * bool(options.get("amsgrad"))
         for param, state in zip(params, states, strict=True):

@@ -147,6 +147,7 @@ def _run(study: Study, store: Store, reference: str, workers: int) -> None:
         f"({study.settings.trials} tuning trials and {study.settings.seeds} seeds for each of "
         f"{len(study.rivals)} optimizers){done}; {workers} workers; folder {store.root}",
         highlight=False,
+        markup=False,
     )
     engine = LocalEngine(store.root, reference, workers)
     clock = Clock(begun.steps)
@@ -185,7 +186,7 @@ def _report(study: Study, store: Store) -> None:
     records = records_of(study, store)
     found = analyze(study, records)
     console.print(terminal(found))
-    console.print(found.headline)
+    console.print(found.headline, markup=False, highlight=False)
     try:
         path = write(found, records, store.root)
     except ImportError as error:  # the numbers are there; only the page is not
