@@ -60,7 +60,7 @@ CASES = (
     case("amsgrad", "the running maximum of s", amsgrad=True),
     case("rectify", "starts at t = 6", rectify=True),
     case("rectify, beta2 0.8", "starts at t = 7", rectify=True, betas=(0.9, 0.8)),
-    case("rectify, beta2 0.6", "ρ never exceeds 4: m̂ alone for ever", rectify=True, betas=(0.9, 0.6)),
+    case("rectify, beta2 0.6", "ρ is never above 4: m̂ alone", rectify=True, betas=(0.9, 0.6)),
     case("rectify, beta2 0.65", "ρ between 4 and 5 for ever", rectify=True, betas=(0.9, 0.65)),
     case("no bias correction", "the paper's theorems", bias_correction=False),
     case("clip active", "caps some elements and not others", clip_update=0.7),
@@ -70,15 +70,16 @@ CASES = (
     case("maximize, coupled", "only g changes its sign, not the decay", maximize=True,
          weight_decay=0.1, decoupled_weight_decay=False),
     case("maximize, decoupled", "the decay still shrinks", maximize=True, weight_decay=0.1),
-    case("amsgrad, rectify", "the authors' package ignores amsgrad here", amsgrad=True, rectify=True,
-         betas=(0.9, 0.9)),
+    case("amsgrad, rectify", "the authors' package ignores amsgrad here", amsgrad=True,
+         rectify=True, betas=(0.9, 0.9)),
     case("amsgrad, eps large", "ε enters s before the maximum", amsgrad=True, eps=0.3),
     case("amsgrad, no bias correction", "s never falls: the theorems' case", amsgrad=True,
          bias_correction=False, betas=(0.9, 0.9)),
     case("amsgrad, betas small", "the maximum is older than s", amsgrad=True, betas=(0.5, 0.6)),
     case("rectify, clip", "the cap is on m̂ before t = 6, on m̂/√ŝ after, and before r_t",
          rectify=True, clip_update=0.2),
-    case("rectify, no bias correction", "m alone before t = 6", rectify=True, bias_correction=False),
+    case("rectify, no bias correction", "m alone before t = 6", rectify=True,
+         bias_correction=False),
     case("rectify, decoupled", "the decay is not scaled by r_t", rectify=True, weight_decay=0.1),
     case("clip, decoupled", "the cap is on the direction, not on the decay", clip_update=0.7,
          weight_decay=0.5, lr=0.1),
@@ -93,8 +94,8 @@ CASES = (
     case("recipe SN-GAN", "rectified", lr=2e-4, betas=(0.5, 0.999), eps=1e-16, rectify=True),
     case("recipe Transformer", "decoupled and rectified", lr=5e-4, weight_decay=1e-4, rectify=True),
     case("all at once", "no option switches another one off", lr=0.01, betas=(0.8, 0.9), eps=1e-6,
-         weight_decay=0.1, decoupled_weight_decay=False, amsgrad=True, rectify=True, clip_update=0.5,
-         maximize=True),
+         weight_decay=0.1, decoupled_weight_decay=False, amsgrad=True, rectify=True,
+         clip_update=0.5, maximize=True),
 )  # fmt: skip
 
 BY_NAME = {case.name: case for case in CASES}
@@ -111,6 +112,13 @@ def normal(*size: int) -> Make:
         return torch.randn(size, generator=random, dtype=wide).to(dtype)
 
     return make
+
+
+def with_gradient(*size: int, dtype: torch.dtype = torch.float32, seed: int = 0) -> Tensor:
+    random = torch.Generator().manual_seed(seed)
+    param = normal(*size)(random, dtype).requires_grad_()
+    param.grad = normal(*size)(random, dtype)
+    return param
 
 
 def seen(make: Make, view: Callable[[Tensor], Tensor]) -> Make:

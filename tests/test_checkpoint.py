@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
-from cases import CASES, STEPS, Case, normal
-from oracle import Oracle, as_vector
 from torch import Tensor
 
 from adabelief import AdaBelief, Hyperparameters
+from cases import CASES, STEPS, Case, normal
+from oracle import Oracle, as_vector
 
 Resumed = tuple[AdaBelief, Tensor]
 
@@ -87,8 +87,11 @@ def test_the_state_of_half_precision_is_not_rounded_by_loading(dtype: torch.dtyp
     for _ in range(3):
         param.grad = normal(5)(random, dtype) * 1e-3
         optimizer.step()
-    assert not optimizer.state[param]["exp_avg_var"].to(dtype).float().equal(
-        optimizer.state[param]["exp_avg_var"]
+    assert (
+        not optimizer.state[param]["exp_avg_var"]
+        .to(dtype)
+        .float()
+        .equal(optimizer.state[param]["exp_avg_var"])
     )
     fresh, twin = by_state_dict(optimizer, param)
     for key, value in optimizer.state[param].items():

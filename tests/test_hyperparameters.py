@@ -219,19 +219,19 @@ def test_what_is_allowed_is_taken_and_works(keywords: dict[str, Any], foreach: b
 def test_an_option_of_the_constructor_may_contradict_one_of_a_group_only_there() -> None:
     with pytest.raises(ValueError, match="fixed_decay=True needs"):
         AdaBelief([{"params": [parameter(3)], "fixed_decay": True}], decoupled_weight_decay=False)
-    both = {"fixed_decay": True, "decoupled_weight_decay": True}
+    both: dict[str, Any] = {"fixed_decay": True, "decoupled_weight_decay": True}
     AdaBelief([{"params": [parameter(3)], **both}], decoupled_weight_decay=False)
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "weight_decouple", "fused_", "beta1", "epsilon"])
 def test_an_unknown_keyword_is_a_type_error(name: str) -> None:
     with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
-        AdaBelief([parameter(3)], **{name: 1})
+        AdaBelief([parameter(3)], **{name: 1})  # type: ignore[arg-type]
 
 
 def test_options_after_weight_decay_are_keywords() -> None:
     with pytest.raises(TypeError, match="positional"):
-        AdaBelief([parameter(3)], 1e-3, (0.9, 0.999), 1e-16, 0.0, True)  # type: ignore[misc]
+        AdaBelief([parameter(3)], 1e-3, (0.9, 0.999), 1e-16, 0.0, True)  # type: ignore[call-arg]
 
 
 def test_hyperparameters_are_read_from_a_group_among_other_keys() -> None:
@@ -250,7 +250,7 @@ def test_the_state_of_adam_is_refused_and_nothing_changes() -> None:
     before = copy.deepcopy(optimizer.state_dict())
     adam = torch.optim.Adam([param])
     adam.step()
-    with pytest.raises(ValueError, match="^the state of parameter 0 must have") as raised:
+    with pytest.raises(ValueError, match="the state of parameter 0 must have") as raised:
         optimizer.load_state_dict(adam.state_dict())
     assert str(raised.value) == (
         "the state of parameter 0 must have step, exp_avg and exp_avg_var, "

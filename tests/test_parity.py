@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
+from adabelief import AdaBelief
+from adabelief.update import FOREACH_CPU_BELOW
 from backends import BACKENDS
 from cases import (
     BY_NAME,
@@ -21,10 +25,6 @@ from cases import (
     normal,
 )
 from oracle import Oracle
-from torch import Tensor
-
-from adabelief import AdaBelief
-from adabelief.update import FOREACH_CPU_BELOW
 
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -106,7 +106,7 @@ def test_gradients_may_lie_in_memory_otherwise_than_their_parameters(
 @every_backend
 def test_many_small_tensors_and_large_ones_follow_the_reference(backend: str, name: str) -> None:
     random = torch.Generator().manual_seed(5)
-    # Below and above the size at which `choose` turns to the loop; above, beyond one thread's share.
+    # Below and above the size at which `choose` turns to the loop, and beyond a thread's share.
     sizes = [*range(1, 40), FOREACH_CPU_BELOW - 1, FOREACH_CPU_BELOW, 3 * FOREACH_CPU_BELOW + 1]
     params = [normal(size)(random, torch.float32) for size in sizes]
     rows = [noise(param.shape, random, torch.float32)[:7] for param in params]
@@ -186,7 +186,7 @@ def test_gradients_may_have_a_dtype_of_their_own(foreach: bool) -> None:
         params = [normal(5)(random, of_param).requires_grad_() for _ in range(3)]
         optimizer, oracle = AdaBelief(params, foreach=foreach), Oracle(params)
         for param in params[:2]:
-            param.grad_dtype = of_grad  # type: ignore[attr-defined]
+            param.grad_dtype = of_grad
         for _ in range(STEPS):
             for param in params:
                 own = of_param if param is params[2] else of_grad
@@ -203,7 +203,8 @@ def test_lazily_conjugated_gradients_of_complex_parameters_are_taken(foreach: bo
     optimizer, oracle = AdaBelief([param], foreach=foreach), Oracle([param])
     for _ in range(STEPS):
         optimizer.zero_grad()
-        (param.conj() * normal(5)(random, torch.complex128)).real.sum().backward()
+        loss = (param.conj() * normal(5)(random, torch.complex128)).real.sum()
+        torch.autograd.backward(loss)
         assert param.grad is not None
         assert param.grad.is_conj(), "autograd no longer makes such gradients; keep one by hand"
         optimizer.step()

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import torch
-from cases import BY_NAME, CASES, Case, normal
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from adabelief import AdaBelief
+from cases import BY_NAME, CASES, Case, normal
 
 both_paths = pytest.mark.parametrize("foreach", [False, True], ids=["loop", "foreach"])
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
@@ -81,7 +81,7 @@ def test_without_eps_the_steps_do_not_depend_on_the_scale_of_gradients(
     rectify: bool,
 ) -> None:
     """Exactly so for powers of two; rectified after m̂ alone, which does scale (β₂ = 0.9: t ≥ 6)."""
-    options = {"eps": 0.0, "amsgrad": amsgrad, "weight_decay": 0.1}
+    options: dict[str, Any] = {"eps": 0.0, "amsgrad": amsgrad, "weight_decay": 0.1}
     if rectify:
         options |= {"rectify": True, "betas": (0.9, 0.99999), "lr": 0.0}
     scale = 2.0**power
@@ -155,7 +155,11 @@ def test_options_that_are_off_change_nothing(foreach: bool, grads: list[Tensor])
 def test_without_decay_its_kind_does_not_matter(
     foreach: bool, grads: list[Tensor], options: Mapping[str, Any]
 ) -> None:
-    kinds = ({}, {"decoupled_weight_decay": False}, {"fixed_decay": True})
+    kinds: tuple[dict[str, Any], ...] = (
+        {},
+        {"decoupled_weight_decay": False},
+        {"fixed_decay": True},
+    )
     rest = {k: v for k, v in options.items() if k not in ("decoupled_weight_decay", "fixed_decay")}
     one, *others = (
         trajectory(START, grads, {**rest, "weight_decay": 0.0, **kind}, foreach) for kind in kinds
@@ -296,7 +300,9 @@ def test_gradients_are_read_only_and_parameters_stay_where_they_are(
         kept = [grad.clone() for grad in grads]
         for param, grad in zip(params, grads, strict=True):
             param.grad = grad
-        places = [(param.data_ptr(), grad.data_ptr()) for param, grad in zip(params, grads, strict=True)]
+        places = [
+            (param.data_ptr(), grad.data_ptr()) for param, grad in zip(params, grads, strict=True)
+        ]
         versions = [param._version for param in params]
         grad_versions = [grad._version for grad in grads]
         optimizer.step()

@@ -37,13 +37,20 @@ class Killed(BaseException):
     """A kill at a chosen instruction; test_resume has real ones at any."""
 
 
-def interrupt(folder: RunFolder, run: Run, monkeypatch: pytest.MonkeyPatch, saves: int) -> None:
-    """Leave the folder as a kill just after checkpoint number `saves` would."""
+def interrupt(
+    folder: RunFolder, run: Run, monkeypatch: pytest.MonkeyPatch, saves: int, before: bool = False
+) -> None:
+    """Leave the folder as a kill just after, or before, checkpoint number `saves` would.
+
+    Just before it, metrics.jsonl is already ahead of the checkpoint.
+    """
     real, done = RunFolder.save, [0]
 
     def save(self: RunFolder, state: dict[str, object]) -> None:
-        real(self, state)
         done[0] += 1
+        if done[0] == saves and before:
+            raise Killed
+        real(self, state)
         if done[0] == saves:
             raise Killed
 
@@ -58,16 +65,16 @@ def test_a_run_goes_on_at_its_checkpoint_with_the_same_bytes(
 ) -> None:
     whole, parts = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "parts")
     train(whole, run)
-    for saves in (1, 3, 2):
-        interrupt(parts, run, monkeypatch, saves)
-    assert parts.step() == 18
+    for saves, before in ((1, False), (3, True), (2, False), (1, True)):
+        interrupt(parts, run, monkeypatch, saves, before)
+    assert parts.step() == 18, "rows of 6 evaluations, of which 5 are in the checkpoint"
     train(parts, run)
     assert parts.metrics.read_bytes() == whole.metrics.read_bytes()
     ends = [folder.result() for folder in (whole, parts)]
     assert ends[0] is not None
     assert ends[1] is not None
     assert ends[1].last == ends[0].last
-    assert (ends[0].resumed, ends[1].resumed) == (0, 3)
+    assert (ends[0].resumed, ends[1].resumed) == (0, 3), "the last was killed before a checkpoint"
 
 
 @pytest.mark.parametrize("name", ["checkpoint.pt", "metrics.jsonl", "spec.json", "result.json"])

@@ -219,7 +219,7 @@ def _zeros(param: Tensor) -> Tensor:
 
 
 def _step_count(step: float | Tensor) -> Tensor:
-    """t on the host in float32, whatever torch's defaults are: a bfloat16 would stop at 256."""
+    """Step t on the host in float32 whatever torch's defaults: bfloat16 would stop at 256."""
     return torch.tensor(float(step), dtype=torch.float32, device="cpu")
 
 

@@ -119,10 +119,10 @@ class RunFolder:
         except OSError:
             return []
         rows = []
-        for line in lines[:-1]:
+        for line in lines:
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except ValueError:  # cut off, or nothing after the last line's end
                 break
         return rows
 

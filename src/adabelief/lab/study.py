@@ -61,7 +61,7 @@ class Result(BaseModel):
         step: optimizer steps done.
         last: metrics at the last evaluation; None where they were not finite. Empty unless ok.
         seconds: training time without evaluation, summed over restarts.
-        resumed: how often the run went on from a checkpoint.
+        resumed: how often the run went on from a checkpoint and reached the next.
         environment: versions, CPU, threads: what the numbers were made with.
     """
 

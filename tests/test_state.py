@@ -1,0 +1,126 @@
+"""What the optimizer keeps for a parameter, and which path it takes with it."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from adabelief import AdaBelief
+from adabelief.update import FOREACH_CPU_BELOW, choose, foreach, loop
+from cases import BY_NAME, SHAPES, as_param, normal, with_gradient
+from oracle import Oracle
+
+all_paths = pytest.mark.parametrize("path", [False, True, None], ids=["loop", "foreach", "chosen"])
+
+
+@all_paths
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_there_is_no_buffer_for_what_is_off(amsgrad: bool, path: bool | None) -> None:
+    param = with_gradient(3)
+    options: dict[str, Any] = {**BY_NAME["all at once"].options, "amsgrad": amsgrad}
+    optimizer = AdaBelief([param], foreach=path, **options)
+    optimizer.step()
+    names = {"step", "exp_avg", "exp_avg_var"} | ({"max_exp_avg_var"} if amsgrad else set())
+    assert set(optimizer.state[param]) == names
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.complex64])
+@pytest.mark.parametrize("name", SHAPES)
+def test_state_has_the_shape_and_layout_of_its_parameter(name: str, dtype: torch.dtype) -> None:
+    param = SHAPES[name](torch.Generator().manual_seed(0), dtype).requires_grad_()
+    param.grad = as_param(param.detach(), param)
+    optimizer = AdaBelief([param], amsgrad=True)
+    optimizer.step()
+    expected = torch.zeros_like(param)  # of views with gaps: without the gaps
+    for key in ("exp_avg", "exp_avg_var", "max_exp_avg_var"):
+        kept = optimizer.state[param][key]
+        assert kept.dtype == (torch.float32 if dtype is torch.bfloat16 else dtype)
+        assert kept.shape == param.shape
+        assert kept.stride() == expected.stride()
+        assert not kept.requires_grad
+        assert type(kept) is Tensor
+    step = optimizer.state[param]["step"]
+    assert (step.shape, step.dtype, step.device.type) == ((), torch.float32, "cpu")
+
+
+def test_the_count_of_steps_does_not_depend_on_torchs_defaults() -> None:
+    """In bfloat16 it would stop at 256: 256 + 1 rounds to 256."""
+    param = with_gradient(3)
+    optimizer = AdaBelief([param], lr=1e-6)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("meta"):
+            for _ in range(300):
+                optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        assert optimizer.state[param]["step"].dtype is torch.float32
+        optimizer.step()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert optimizer.state[param]["step"].item() == 301
+
+
+@all_paths
+def test_amsgrad_may_be_switched_on_and_off_in_the_middle(path: bool | None) -> None:
+    """Missing in the authors' package: KeyError (row 7). The maximum starts where s then is."""
+    param = with_gradient(5, dtype=torch.float64)
+    optimizer, oracle = AdaBelief([param], betas=(0.5, 0.6), foreach=path), Oracle([param])
+    random = torch.Generator().manual_seed(3)
+    for amsgrad in [False] * 3 + [True] * 4:
+        optimizer.param_groups[0]["amsgrad"] = amsgrad
+        param.grad = normal(5)(random, torch.float64)
+        optimizer.step()
+        options = {"betas": (0.5, 0.6), "amsgrad": amsgrad}
+        oracle.expect([param.grad], [param], [optimizer.state[param]], options)
+    optimizer.param_groups[0]["amsgrad"] = False
+    kept = optimizer.state[param]["max_exp_avg_var"].clone()
+    optimizer.step()
+    assert torch.equal(kept, optimizer.state[param]["max_exp_avg_var"])
+
+
+def test_small_cpu_tensors_go_to_foreach_and_large_ones_to_the_loop() -> None:
+    small, large = torch.empty(FOREACH_CPU_BELOW - 1), torch.empty(FOREACH_CPU_BELOW)
+    assert choose(small, None) is foreach
+    assert choose(nn.Parameter(small), None) is foreach
+    assert choose(large, None) is loop
+    for tensor, wish in itertools.product((small, large), (True, False)):
+        assert choose(tensor, wish) is (foreach if wish else loop)
+
+
+def test_tensor_subclasses_and_other_devices_go_to_the_loop_unless_told() -> None:
+    class Special(Tensor):
+        pass
+
+    special = torch.zeros(3).as_subclass(Special)
+    assert choose(special, None) is loop
+    assert choose(special, True) is foreach
+    assert choose(torch.empty(3, device="meta"), None) is loop
+
+
+@pytest.mark.parametrize(("wish", "called"), [(True, "foreach"), (False, "loop")])
+def test_the_optimizer_takes_the_path_it_was_told(
+    wish: bool, called: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    for module in (foreach, loop):
+        monkeypatch.setattr(module, "update", lambda *_, at=module: calls.append(at.__name__))
+    optimizer = AdaBelief([with_gradient(3), with_gradient(FOREACH_CPU_BELOW)], foreach=wish)
+    optimizer.step()
+    assert calls == [f"adabelief.update.{called}"]
+
+
+def test_foreach_updates_all_equal_tensors_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def count(params: list[Tensor], *rest: Any) -> None:
+        sizes.append(len(params))
+
+    monkeypatch.setattr(foreach, "update", count)
+    params = [with_gradient(3, seed=seed) for seed in range(9)]
+    optimizer = AdaBelief([*params, with_gradient(3, dtype=torch.float64)])
+    optimizer.step()
+    assert sizes == [9, 1]
