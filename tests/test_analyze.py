@@ -4,8 +4,8 @@ from typing import Literal
 
 import pytest
 
-from adabelief.lab.analyze import analyze
-from adabelief.lab.comparison import Comparison, Pairing
+from adabelief.lab.analysis.analyze import analyze
+from adabelief.lab.analysis.comparison import Comparison, Pairing
 from adabelief.lab.study import Record
 from studies import End, final, record, records, rival, study, tuned
 

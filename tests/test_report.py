@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from adabelief.lab.analyze import analyze
+from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.report import write
 from adabelief.lab.report.charts import charts
 from adabelief.lab.report.figures import png

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from adabelief.lab import statistics
-from adabelief.lab.statistics import (
+from adabelief.lab.analysis import statistics
+from adabelief.lab.analysis.statistics import (
     holm,
     paired_test,
     seeds_needed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -40,7 +41,7 @@ class Watched(Task):
         return {"weight": self.weight.item(), "test": float(split == "test")}
 
 
-def execute_watched(tmp_path: Path, schedule: str, phase: str) -> tuple[Watched, RunFolder]:
+def execute_watched(tmp_path: Path, schedule: str, phase: Literal["tune", "final"]) -> tuple[Watched, RunFolder]:
     task = Watched()
     preset = Preset(steps=5, eval_every=2, trials=1, seeds=1)
     metrics = (Metric(name="weight", direction="min"), Metric(name="test", direction="max"))
@@ -49,7 +50,7 @@ def execute_watched(tmp_path: Path, schedule: str, phase: str) -> tuple[Watched,
         workload="watched", workload_hash="", preset="only", steps=5, eval_every=2,
         schedule=schedule, options={}, rival="sgd", optimizer="torch.optim:SGD",
         hyperparameters={"lr": 0.5}, init_seed=0, data_seed=0, phase=phase,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     folder = RunFolder(tmp_path)
     execute(folder, run, workload)
     return task, folder

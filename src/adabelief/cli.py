@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from adabelief.lab.analyze import analyze
+from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.compare import Show, conduct, declare, records_of, results_of
 from adabelief.lab.contract import preset_of, rehearse
 from adabelief.lab.engine import LocalEngine
@@ -76,6 +76,8 @@ def compare(
 
     Stopped at any moment, even by kill -9, the same command goes on where it was.
     """
+    # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
+    sys.path.append(str(Path.cwd()))
     with _explained():
         loaded = load(workload)
         rivals = resolve(_names(against))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adabelief.lab import files
-from adabelief.lab.comparison import Comparison
+from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.report import tables
 from adabelief.lab.study import Record
 

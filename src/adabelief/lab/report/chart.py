@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from adabelief.lab.statistics import Interval
+from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.workload import Metric
 
 # Beyond this ratio a linear axis shows only its largest values.

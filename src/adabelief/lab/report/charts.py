@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from adabelief.lab.comparison import Comparison, Curve, Outcome, Standing
-from adabelief.lab.numerals import shown
+from adabelief.lab.analysis.comparison import Comparison, Curve, Outcome, Standing
+from adabelief.lab.analysis.numerals import shown
+from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.report.chart import Chart, Line, Point, Row, edge, frame, spans_decades
-from adabelief.lab.wording import metric_name
 from adabelief.lab.workload import Metric
 
 

@@ -7,14 +7,14 @@ from dataclasses import asdict
 from functools import partial
 from importlib import resources
 
-from adabelief.lab import numerals
-from adabelief.lab.comparison import Comparison
+from adabelief.lab.analysis import numerals
+from adabelief.lab.analysis.comparison import Comparison
+from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.report.chart import Chart
 from adabelief.lab.report.charts import styles
 from adabelief.lab.report.palette import DARK, DASHES, LIGHT, MARKERS, dash_index, marker_index
 from adabelief.lab.report.protocol import protocol
 from adabelief.lab.study import Record
-from adabelief.lab.wording import metric_name
 
 try:
     from jinja2 import Environment, StrictUndefined

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adabelief.lab.comparison import Comparison
-from adabelief.lab.numerals import count
-from adabelief.lab.statistics import seeds_needed
+from adabelief.lab.analysis.comparison import Comparison
+from adabelief.lab.analysis.numerals import count
+from adabelief.lab.analysis.statistics import seeds_needed
 
 SCHEDULES = {
     "constant": "a constant learning rate",

@@ -12,11 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from adabelief.lab.comparison import Comparison, Standing
-from adabelief.lab.numerals import NOTHING, learning_rate, mean_text
-from adabelief.lab.statistics import Interval
+from adabelief.lab.analysis.comparison import Comparison, Standing
+from adabelief.lab.analysis.numerals import NOTHING, learning_rate, mean_text
+from adabelief.lab.analysis.statistics import Interval
+from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.study import Record
-from adabelief.lab.wording import metric_name
 
 VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "dim"}
 

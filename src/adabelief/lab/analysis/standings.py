@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeGuard
 
-from adabelief.lab.comparison import Curve, Outcome, Standing, State
+from adabelief.lab.analysis.comparison import Curve, Outcome, Standing, State
+from adabelief.lab.analysis.statistics import Interval, t_interval
 from adabelief.lab.rivals import Rival
-from adabelief.lab.statistics import Interval, t_interval
 from adabelief.lab.study import Record, Run, Study, select
 from adabelief.lab.workload import Metric
 

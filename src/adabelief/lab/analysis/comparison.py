@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.rivals import Rival
-from adabelief.lab.statistics import Interval
 from adabelief.lab.study import Study
 
 State = Literal["ok", "diverged", "failed", "pending"]

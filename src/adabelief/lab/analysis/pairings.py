@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from adabelief.lab import wording
-from adabelief.lab.comparison import Pairing, Standing, Verdict
-from adabelief.lab.statistics import holm, paired_test, t_interval
+from adabelief.lab.analysis import wording
+from adabelief.lab.analysis.comparison import Pairing, Standing, Verdict
+from adabelief.lab.analysis.statistics import holm, paired_test, t_interval
 from adabelief.lab.study import Study
 
 ALPHA = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from adabelief.lab.statistics import Interval
+from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.workload import Metric
 
 NOTHING = "–"

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from adabelief.lab import wording
-from adabelief.lab.comparison import Comparison
-from adabelief.lab.pairings import ALPHA, pairings
-from adabelief.lab.standings import finished, ranked, standing
+from adabelief.lab.analysis import wording
+from adabelief.lab.analysis.comparison import Comparison
+from adabelief.lab.analysis.pairings import ALPHA, pairings
+from adabelief.lab.analysis.standings import finished, ranked, standing
 from adabelief.lab.study import Record, Study
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adabelief.lab.comparison import Comparison, Standing, Verdict
-from adabelief.lab.numerals import count, listing, mean_text
-from adabelief.lab.statistics import seeds_needed
+from adabelief.lab.analysis.comparison import Comparison, Standing, Verdict
+from adabelief.lab.analysis.numerals import count, listing, mean_text
+from adabelief.lab.analysis.statistics import seeds_needed
 
 
 def undecided(n: int, comparisons: int, alpha: float) -> str:

@@ -1,0 +1,1 @@
+"""From records to conclusions: statistics, standings, paired tests, and their wording."""
