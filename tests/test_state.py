@@ -82,6 +82,69 @@ def test_amsgrad_may_be_switched_on_and_off_in_the_middle(path: bool | None) -> 
     assert torch.equal(kept, optimizer.state[param]["max_exp_avg_var"])
 
 
+@all_paths
+def test_amsgrad_acts_under_rectification(path: bool | None) -> None:
+    """In the authors' package it has no effect there (row 19)."""
+    params = [with_gradient(5), with_gradient(5)]
+    options: dict[str, Any] = {"rectify": True, "betas": (0.9, 0.9), "foreach": path}
+    for param, amsgrad in zip(params, (False, True), strict=True):
+        optimizer = AdaBelief([param], amsgrad=amsgrad, **options)
+        for step in range(8):
+            param.grad = torch.full((5,), 0.1 ** (step > 0))  # s is largest at the first step
+            optimizer.step()
+    assert bool((params[0] < params[1]).all())
+
+
+@all_paths
+@pytest.mark.parametrize("name", ["plain", "all at once"])
+def test_a_complex_parameter_is_two_real_ones(name: str, path: bool | None) -> None:
+    """The authors square the complex residual, so s is complex there (row 11)."""
+    whole = with_gradient(5, dtype=torch.complex64)
+    parts = torch.view_as_real(whole.detach()).clone().requires_grad_()
+    assert whole.grad is not None
+    parts.grad = torch.view_as_real(whole.grad).clone()
+    optimizer = AdaBelief([whole, parts], foreach=path, **BY_NAME[name].options)
+    for _ in range(8):
+        optimizer.step()
+        pairs = [(whole.detach(), parts.detach())]
+        pairs += [
+            (optimizer.state[whole][key], optimizer.state[parts][key])
+            for key in optimizer.state[whole]
+            if key != "step"
+        ]
+        for one, two in pairs:
+            assert torch.equal(torch.view_as_real(one), two)
+
+
+@all_paths
+def test_a_model_may_change_its_memory_layout_after_some_steps(path: bool | None) -> None:
+    """torch's fused AdamW is silently wrong then: it takes memory order for element order."""
+    param = SHAPES["channels last"](torch.Generator().manual_seed(0), torch.float32)
+    param = param.contiguous().requires_grad_()
+    optimizer, oracle = AdaBelief([param], amsgrad=True, foreach=path), Oracle([param])
+    random = torch.Generator().manual_seed(1)
+    for step in range(6):
+        if step == 3:
+            param.data = param.data.contiguous(memory_format=torch.channels_last)
+        param.grad = normal(*param.shape)(random, torch.float32)
+        optimizer.step()
+        oracle.expect([param.grad], [param], [optimizer.state[param]], {"amsgrad": True})
+
+
+@all_paths
+def test_a_model_may_be_cast_to_half_precision_after_some_steps(path: bool | None) -> None:
+    param = with_gradient(9)
+    optimizer = AdaBelief([param], foreach=path)
+    optimizer.step()
+    param.grad = None
+    param.data = param.data.to(torch.bfloat16)
+    param.grad = torch.ones_like(param)
+    optimizer.step()
+    assert param.dtype is torch.bfloat16
+    assert optimizer.state[param]["exp_avg"].dtype is torch.float32
+    assert bool(param.isfinite().all())
+
+
 def test_small_cpu_tensors_go_to_foreach_and_large_ones_to_the_loop() -> None:
     small, large = torch.empty(FOREACH_CPU_BELOW - 1), torch.empty(FOREACH_CPU_BELOW)
     assert choose(small, None) is foreach

@@ -41,7 +41,9 @@ class Watched(Task):
         return {"weight": self.weight.item(), "test": float(split == "test")}
 
 
-def execute_watched(tmp_path: Path, schedule: str, phase: Literal["tune", "final"]) -> tuple[Watched, RunFolder]:
+def execute_watched(
+    tmp_path: Path, schedule: str, phase: Literal["tune", "final"]
+) -> tuple[Watched, RunFolder]:
     task = Watched()
     preset = Preset(steps=5, eval_every=2, trials=1, seeds=1)
     metrics = (Metric(name="weight", direction="min"), Metric(name="test", direction="max"))
