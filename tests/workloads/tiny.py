@@ -1,10 +1,11 @@
 """A workload of seconds for the tests of the lab: real images, dropout, NumPy noise, two modules.
 
-Everything that a resumed run could get wrong is in it: torch's and NumPy's global random state,
+Everything that a resumed run could get wrong is in it: torch's, NumPy's and Python's global random state,
 two optimizers, and state of the task's own. ADABELIEF_TEST_PAUSE slows each step, in seconds.
 """
 
 import os
+import random
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +45,7 @@ class Tiny(Task):
         noise = torch.from_numpy(np.random.standard_normal((16, 784))).float()  # noqa: NPY002
         for optimizer in optimizers.values():
             optimizer.zero_grad()
-        outputs = self.outputs(self.train[0][batch] + 0.1 * noise)
+        outputs = self.outputs(random.uniform(0.9, 1.1) * self.train[0][batch] + 0.1 * noise)
         loss = nn.functional.cross_entropy(outputs, self.train[1][batch])
         if index + 1 == self.poison:
             loss = loss * float("nan")
