@@ -13,10 +13,8 @@ from torch.optim.optimizer import Optimizer, ParamsT
 
 from adabelief.coefficients import coefficients
 from adabelief.hyperparameters import Hyperparameters
+from adabelief.state import State, check_loadable, fill, restore, step_count
 from adabelief.update import choose
-
-State = dict[str, Tensor]
-STATE_TENSORS = ("exp_avg", "exp_avg_var", "max_exp_avg_var")
 
 
 class AdaBelief(Optimizer):
@@ -121,7 +119,7 @@ class AdaBelief(Optimizer):
             for param in group["params"]:
                 kept = self.state.get(param, {})
                 if "step" in kept and not isinstance(kept["step"], Tensor):
-                    kept["step"] = _step_count(kept["step"])
+                    kept["step"] = step_count(kept["step"])
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` returned; tensors are copied, never shared or cast down.
@@ -135,16 +133,16 @@ class AdaBelief(Optimizer):
         seen: dict[str, Any] = {}
 
         def check(_: Optimizer, incoming: dict[str, Any]) -> None:
-            _check_loadable(self, incoming)
+            check_loadable(self, incoming)
             seen.update(incoming)
 
-        def restore(_: Optimizer) -> None:
-            _restore(self, seen)
+        def put_back(_: Optimizer) -> None:
+            restore(self, seen)
 
         # The last of the pre-hooks sees what the user's own hooks made of the state dict; the
         # first of the post-hooks lets them see the state as it will stay.
         before = self.register_load_state_dict_pre_hook(check)
-        after = self.register_load_state_dict_post_hook(restore, prepend=True)
+        after = self.register_load_state_dict_post_hook(put_back, prepend=True)
         try:
             super().load_state_dict(state_dict)
         finally:
@@ -197,30 +195,9 @@ class AdaBelief(Optimizer):
                     f"{param.grad.layout}; use sparse=False in the layer that makes them"
                 )
                 raise RuntimeError(msg)
-            state = self.state[param]
-            if "exp_avg" not in state:
-                state["step"] = _step_count(0)
-                state["exp_avg"] = _zeros(param)
-                state["exp_avg_var"] = _zeros(param)
-            if group["amsgrad"] and "max_exp_avg_var" not in state:
-                # Zero is below every s, so switching amsgrad on later starts at that moment's s.
-                state["max_exp_avg_var"] = _zeros(param)
+            fill(self.state[param], param, amsgrad=group["amsgrad"])
             params.append(param)
-            states.append(state)
-
-
-def state_dtype(param: Tensor) -> torch.dtype:
-    """Dtype of the state and the arithmetic: float32 for half precision, else the parameter's."""
-    return torch.float32 if param.dtype in (torch.float16, torch.bfloat16) else param.dtype
-
-
-def _zeros(param: Tensor) -> Tensor:
-    return torch.zeros_like(param, dtype=state_dtype(param), memory_format=torch.preserve_format)
-
-
-def _step_count(step: float | Tensor) -> Tensor:
-    """Step t on the host in float32 whatever torch's defaults: bfloat16 would stop at 256."""
-    return torch.tensor(float(step), dtype=torch.float32, device="cpu")
+            states.append(self.state[param])
 
 
 def _update(group: Mapping[str, Any], params: list[Tensor], states: list[State]) -> None:
@@ -244,45 +221,3 @@ def _update(group: Mapping[str, Any], params: list[Tensor], states: list[State])
 def _real(tensor: Tensor) -> Tensor:
     """A complex tensor as pairs of reals: the algorithm is elementwise on those."""
     return torch.view_as_real(tensor) if tensor.is_complex() else tensor
-
-
-def _check_loadable(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
-    """Refuse what another optimizer or model wrote, before anything is changed."""
-    for group in state_dict["param_groups"]:
-        Hyperparameters.of({**{f.name: f.default for f in fields(Hyperparameters)}, **group})
-    for index, param in _pairs(optimizer, state_dict):
-        state = state_dict["state"].get(index)
-        if not state:
-            continue
-        missing = [key for key in ("step", "exp_avg", "exp_avg_var") if key not in state]
-        if missing:
-            msg = (
-                f"the state of parameter {index} must have step, exp_avg and exp_avg_var, "
-                f"got {sorted(state)}: it was not saved by AdaBelief"
-            )
-            raise ValueError(msg)
-        for key in STATE_TENSORS:
-            if key in state and state[key].shape != param.shape:
-                msg = (
-                    f"{key} of parameter {index} must have the parameter's shape "
-                    f"{tuple(param.shape)}, got {tuple(state[key].shape)}"
-                )
-                raise ValueError(msg)
-
-
-def _pairs(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> list[tuple[Any, Tensor]]:
-    """(index in the checkpoint, parameter); torch reports groups of different lengths itself."""
-    saved = [index for group in state_dict["param_groups"] for index in group["params"]]
-    params = [param for group in optimizer.param_groups for param in group["params"]]
-    return list(zip(saved, params, strict=False))
-
-
-def _restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
-    """Copy the state's tensors again from the checkpoint, in the dtype of the computation."""
-    for index, param in _pairs(optimizer, state_dict):
-        for key, value in state_dict["state"].get(index, {}).items():
-            if key in STATE_TENSORS:
-                target = torch.empty_like(value, dtype=state_dtype(param), device=param.device)
-                optimizer.state[param][key] = target.copy_(value)
-            elif key == "step":
-                optimizer.state[param][key] = _step_count(value)

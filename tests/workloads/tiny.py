@@ -1,6 +1,6 @@
 """A workload of seconds for the tests of the lab: real images, dropout, NumPy noise, two modules.
 
-Everything that a resumed run could get wrong is in it: torch's, NumPy's and Python's global random state,
+A resumed run could get all of it wrong: the global random states of torch, NumPy and Python,
 two optimizers, and state of the task's own. ADABELIEF_TEST_PAUSE slows each step, in seconds.
 """
 
