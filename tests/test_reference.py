@@ -401,6 +401,15 @@ def test_rectification_begins_at(beta2: float, first: int | None) -> None:
     assert (begun[0] if begun else None) == first
 
 
+@pytest.mark.parametrize(("step", "beta2"), [(6, 0.8397685748659791), (7, 0.7678067796924252)])
+def test_where_rho_is_exactly_5_rectification_has_not_begun(step: int, beta2: float) -> None:
+    sma_max = 2 / (1 - beta2) - 1
+    assert sma_max - 2 * step * beta2**step / (1 - beta2**step) == 5
+    for rectification in (reference.rectification, coefficients.rectification):
+        assert rectification(step, beta2) is None
+        assert rectification(step + 1, beta2) is not None
+
+
 @pytest.mark.parametrize("beta2", [0.999, 0.9, 0.8, 0.6])
 def test_the_rectification_is_the_one_in_torchs_radam(beta2: float) -> None:
     param = torch.zeros(SIZE, dtype=torch.float64, requires_grad=True)

@@ -178,7 +178,7 @@ def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Run | N
     best: tuple[float, Run] | None = None
     for run in study.tune_runs(rival):
         result = results.get(run.key)
-        value = result.last.get(metric.name) if result and result.status == "ok" else None
+        value = result.last.get(metric.name) if result else None
         if value is not None and (best is None or sign * value > best[0]):
             best = (sign * value, run)
     return best[1] if best else None
