@@ -33,6 +33,8 @@ from adabelief.lab.workloads import WORKLOADS
 SUBJECT = "adabelief"
 # What a shell expects of a program ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED = 130
+# Tables are at most this wide; a pipe or a log file has no width of its own and gets this one.
+WIDTH = 100
 
 app = typer.Typer(
     help="AdaBelief's laboratory: compare optimizers with equal budgets and paired seeds.",
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-console = Console()
+console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
 errors = Console(stderr=True)
 
 Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
@@ -187,7 +189,7 @@ def _report(study: Study, store: Store) -> None:
     """Print the table and write the report; its path is the last line."""
     records = records_of(study, store)
     found = analyze(study, records)
-    console.print(terminal(found))
+    console.print(terminal(found, width=min(WIDTH, console.width)))
     console.print(found.headline, markup=False, highlight=False)
     try:
         path = write(found, records, store.root)

@@ -109,15 +109,15 @@ def _csv(lines: Sequence[Mapping[str, Any]], head: Sequence[str]) -> str:
     return file.getvalue()
 
 
-def terminal(comparison: Comparison) -> Table:
-    """The summary in at most 100 columns."""
+def terminal(comparison: Comparison, width: int = 100) -> Table:
+    """The summary, `width` columns wide."""
     metric = comparison.study.primary_metric
     unit = " (%)" if metric.percent else ""
     subject = comparison.subject.rival.label
     table = Table(
         caption=Text(_caption(comparison)),
         caption_justify="left",
-        width=100,
+        width=width,
         box=SIMPLE_HEAD,
     )
     table.add_column("rank", justify="right", no_wrap=True)
