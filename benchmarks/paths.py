@@ -27,7 +27,8 @@ from adabelief.update import FOREACH_CPU_BELOW
 
 PAGE = Path(__file__).parent.parent / "docs" / "paths.md"
 
-# (tensors, elements of each): about a million elements a model, then a large one.
+# (tensors, elements of each): models of about a million elements, which a cache may hold, and
+# of sixteen million, which it does not.
 MODELS = [
     (1000, 64),
     (1000, 1_024),
@@ -36,8 +37,12 @@ MODELS = [
     (64, 16_384),
     (32, 32_768),
     (16, 65_536),
-    (8, 262_144),
-    (1, 4_194_304),
+    (4, 262_144),
+    (16_384, 1_024),
+    (4_096, 4_096),
+    (2_048, 8_192),
+    (1_024, 16_384),
+    (256, 65_536),
     (1, 16_777_216),
 ]
 Make = Callable[[list[torch.Tensor]], torch.optim.Optimizer]
