@@ -63,7 +63,7 @@ def test_compare_runs_a_users_own_model_to_its_report(tmp_path: Path) -> None:
     (out / "report.html").unlink()
     ended = without("plotly.offline", "report", str(out))
     assert 'pip install "adabelief[report]"; then: adabelief report' in words(ended.stderr)
-    assert "SGD (momentum)" in ended.stdout, "the numbers are there without the extra"
+    assert "SGD (momentum)" in words(ended.stdout), "the numbers are there without the extra"
     assert runner.invoke(app, ["report", str(out)]).exit_code == 0
     assert (out / "report.html").exists()
 

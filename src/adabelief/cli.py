@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
@@ -33,7 +33,7 @@ from adabelief.lab.workloads import WORKLOADS
 SUBJECT = "adabelief"
 # What a shell expects of a program ended by Ctrl-C: 128 + SIGINT.
 INTERRUPTED = 130
-# Tables are at most this wide; a pipe or a log file has no width of its own and gets this one.
+# Columns: tables are at most this wide.
 WIDTH = 100
 
 app = typer.Typer(
@@ -42,8 +42,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH)
-errors = Console(stderr=True)
+
+
+def _console(stream: TextIO) -> Console:
+    """A console for the stream. A pipe or a log has no width: it gets WIDTH, not rich's 80."""
+    if stream.isatty() or "COLUMNS" in os.environ:
+        return Console(stderr=stream is sys.stderr)
+    # rich takes a width without a height for nothing where TERM is "dumb".
+    return Console(stderr=stream is sys.stderr, width=WIDTH, height=25)
+
+
+console = _console(sys.stdout)
+errors = _console(sys.stderr)
 
 Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
 
