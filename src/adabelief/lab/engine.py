@@ -46,7 +46,12 @@ class LocalEngine:
 
     def submit(self, run: Run) -> None:
         """Queue a run."""
-        self._futures[self._pool.submit(_execute, self.root, self.reference, run)] = run
+        try:
+            future = self._pool.submit(_execute, self.root, self.reference, run)
+        except BrokenProcessPool:  # a worker died since anybody looked
+            self._revive()
+            future = self._pool.submit(_execute, self.root, self.reference, run)
+        self._futures[future] = run
 
     @property
     def running(self) -> list[Run]:
