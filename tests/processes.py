@@ -29,7 +29,7 @@ def start(*arguments: str, pause: float = 0.0, **popen: object) -> subprocess.Po
 def run(*arguments: str, **popen: object) -> subprocess.CompletedProcess[str]:
     """Run `adabelief ARGUMENTS` to its end."""
     process = start(*arguments, **popen)  # type: ignore[arg-type]
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=600)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
