@@ -188,8 +188,10 @@ def test_defaults_are_the_same_everywhere() -> None:
     in_optimizer = inspect.signature(AdaBelief).parameters
     in_reference = inspect.signature(reference.adabelief).parameters
     in_algorithm = inspect.signature(reference.algorithm2).parameters
+    in_hyperparameters = inspect.signature(Hyperparameters).parameters
     for name, default in DEFAULTS.items():
         assert in_optimizer[name].default == in_reference[name].default == default
+        assert in_hyperparameters[name].default == default
     for name in ("lr", "eps"):
         assert in_algorithm[name].default == DEFAULTS[name]
     assert (in_algorithm["beta1"].default, in_algorithm["beta2"].default) == DEFAULTS["betas"]
