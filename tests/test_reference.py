@@ -19,7 +19,7 @@ import pytest
 import torch
 
 import exact
-from adabelief import AdaBelief, coefficients, reference
+from adabelief import AdaBelief, Hyperparameters, coefficients, reference
 from cases import CASES, Case
 from oracle import DEFAULTS, Array, Bound, next_bound, underflow, unit
 
