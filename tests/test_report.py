@@ -21,7 +21,7 @@ from adabelief.lab.report.palette import LIGHT, dash_index
 from adabelief.lab.report.tables import runs_csv, terminal
 from adabelief.lab.study import Record, Study, plan
 from adabelief.lab.workload import Metric, Preset
-from studies import End, record, records, rival, study
+from studies import End, final, record, records, rival, study, tuned
 
 EVIL = '<script>alert("x")</script>&$\\frac{$[red]'
 
@@ -223,6 +223,11 @@ def test_the_csv_of_runs_holds_the_records() -> None:
             assert int(line["step"]) == one.result.step
 
 
+def test_the_csv_of_runs_is_written_whole(folder: Path) -> None:
+    lines = list(csv.DictReader(io.StringIO((folder / "runs.csv").read_text())))
+    assert [line["key"] for line in lines] == [one.run.key for one in complete()[1]]
+
+
 def test_the_csv_summary_holds_the_comparison(folder: Path) -> None:
     comparison = analyze(*complete())
     lines = list(csv.DictReader(io.StringIO((folder / "summary.csv").read_text())))
@@ -234,6 +239,11 @@ def test_the_csv_summary_holds_the_comparison(folder: Path) -> None:
         assert (line["subject_is"], int(line["pairs"])) == (pairing.verdict, pairing.n)
     assert (by_name["adam"]["diverged"], by_name["sgd"]["failed"]) == ("1", "1")
     assert float(by_name["ours"]["last_mean"]) == 7.5
+    mean = comparison.standing("ours").mean
+    assert mean is not None
+    ends = (float(by_name["ours"]["last_low"]), float(by_name["ours"]["last_high"]))
+    assert ends == (mean.low, mean.high)
+    assert ends[0] < 7.5 < ends[1]
     assert by_name["ours"]["subject_is"] == ""
 
 
@@ -291,6 +301,20 @@ def test_the_terminal_table_fits_in_100_columns_and_takes_labels_as_text() -> No
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "[red]" in re.sub(r"\s", "", text)
     assert "needs at least 6 seeds" in " ".join(text.split())
+
+
+def test_the_terminal_table_marks_winners_at_an_end_and_means_of_survivors() -> None:
+    declared, found = complete()
+    others = [one for one in found if one.run.rival != "sgd"]
+    edge = tuned(declared, "sgd", [3.0, 2.0, 1.0])
+    lowest = edge[0].run.hyperparameters["lr"]
+    comparison = analyze(declared, others + edge + final(declared, "sgd", lowest, [1.0] * 6))
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(terminal(comparison))
+    rows = [row for row in console.export_text().splitlines() if re.match(r" +\d+ ", row)]
+    marked = {row.split()[1]: ("!" in row, "*" in row) for row in rows}
+    labels = [declared.rival(name).label for name in ("ours", "adam", "sgd")]
+    assert marked == dict(zip(labels, [(False, False), (False, True), (True, False)], strict=True))
 
 
 def test_writing_leaves_the_report_and_nothing_else(folder: Path, text: str) -> None:
