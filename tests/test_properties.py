@@ -16,6 +16,7 @@ from torch import Tensor
 
 from adabelief import AdaBelief
 from cases import BY_NAME, CASES, Case, normal
+from oracle import DEFAULTS
 
 both_paths = pytest.mark.parametrize("foreach", [False, True], ids=["loop", "foreach"])
 both_dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["f64", "f32"])
@@ -132,16 +133,7 @@ def test_permuting_the_elements_permutes_the_path(
     assert_same(mapped(one, *[lambda array: array[order]] * 4), two)
 
 
-OFF: Mapping[str, Any] = {
-    "weight_decay": 0.0,
-    "decoupled_weight_decay": True,
-    "fixed_decay": False,
-    "amsgrad": False,
-    "rectify": False,
-    "bias_correction": True,
-    "clip_update": None,
-    "maximize": False,
-}
+OFF = {name: off for name, off in DEFAULTS.items() if name not in {"lr", "betas", "eps"}}
 
 
 @both_paths
