@@ -72,8 +72,11 @@ def test_a_study_whose_runs_all_diverge_still_reports(tmp_path: Path) -> None:
     ended = run("compare", f"{TINY}:workload", "--preset", "poisoned", "--against", "sgd",
                 "--workers", "2", "--out", str(tmp_path))  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    shown = words(runner.invoke(app, ["status", str(tmp_path)]).stdout)
-    assert "4 of 4 runs" in shown
+    shown = runner.invoke(app, ["status", str(tmp_path)], env={"COLUMNS": "100"}).stdout
+    assert "4 of 4 runs" in words(shown)
+    tuned = [line.split("2/2")[1] for line in shown.splitlines() if "2/2" in line]
+    rows = [re.findall(r"\d+(?:/\d+)?", line) for line in tuned]
+    assert rows == [["0/0", "2", "0"]] * 2, "no seeds, two diverged, none failed"
     assert "diverged" in (tmp_path / "report.html").read_text()
 
 

@@ -61,6 +61,11 @@ def shown(declared: Study, found: list[Record]) -> tuple[Page, str]:
     return parsed(html(comparison, found, charts(comparison)))
 
 
+def squeezed(text: str) -> str:
+    """HTML without the line ends between and within its cells."""
+    return re.sub(r"\s*\n\s*", "", text)
+
+
 def complete(**changes: Any) -> tuple[Study, list[Record]]:
     declared = study(("ours", "adam", "sgd"), **changes)
     ours: list[End] = [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
@@ -107,6 +112,11 @@ def test_the_page_loads_nothing_from_anywhere(text: str) -> None:
 
 def test_plotly_is_inlined_exactly_once(text: str) -> None:
     assert len(re.findall(r"\* plotly\.js v\d", text)) == 1
+
+
+def test_the_results_table_counts_what_diverged_and_failed(text: str) -> None:
+    cells = re.findall(r'<td class="n(?: alert)?">(\d+/\d+)(, \d+ failed)?</td>', squeezed(text))
+    assert sorted(cells) == [("0/6", ""), ("0/6", ", 1 failed"), ("1/6", "")]
 
 
 def test_every_run_is_linked_by_its_folder(text: str) -> None:

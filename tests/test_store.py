@@ -158,6 +158,40 @@ def test_an_output_folder_of_another_study_is_refused_with_the_difference(
     assert (tmp_path / "study.json").read_bytes() == before
 
 
+def test_what_a_kill_left_half_written_goes_when_the_run_goes_on(tmp_path: Path, run: Run) -> None:
+    for name in ("checkpoint.pt.tmp25241", "result.json.tmp7"):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / "notes.tmp").write_text("somebody's")
+    train(RunFolder(tmp_path), run)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"lock", "metrics.jsonl", "notes.tmp", "result.json", "spec.json"}
+
+
+def test_a_kill_in_the_very_first_write_does_not_lock_the_folder_up(
+    tmp_path: Path, study: Study
+) -> None:
+    (tmp_path / "study.json.tmp25241").write_bytes(b"half")
+    (tmp_path / "lock").touch()
+    Store(tmp_path).open(study)
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "study.json"}
+    assert Store(tmp_path).study() == study
+
+
+def test_the_checkpoint_of_a_finished_run_goes_and_no_other(
+    tmp_path: Path, study: Study, run: Run
+) -> None:
+    store = Store(tmp_path)
+    store.open(study)
+    finished, begun = store.folder(run), store.folder(study.tune_runs(study.rivals[1])[0])
+    train(finished, run)
+    begun.path.mkdir()
+    for folder in (finished, begun):
+        folder.checkpoint.write_bytes(b"state")
+    store.open(study)
+    assert not finished.checkpoint.exists()
+    assert begun.checkpoint.exists()
+
+
 def test_a_folder_of_other_things_is_refused(tmp_path: Path, study: Study) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(LabError, match="not empty and holds no study"):

@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from adabelief.lab.errors import StorageError
 
+PARTIAL = ".tmp"  # between a file's name and the number of the process that is writing it
+
 
 def replace(path: Path, content: bytes) -> None:
     """Write `content` to `path`; a kill at any moment leaves the old file or the new one.
@@ -21,7 +23,7 @@ def replace(path: Path, content: bytes) -> None:
         StorageError: it could not be written; the old file is as it was.
     """
     # A name of its own for each process: two drivers may write the same file.
-    temporary = path.with_name(f"{path.name}.tmp{os.getpid()}")
+    temporary = path.with_name(f"{path.name}{PARTIAL}{os.getpid()}")
     with naming(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -36,6 +38,19 @@ def replace(path: Path, content: bytes) -> None:
 def replace_json(path: Path, model: BaseModel) -> None:
     """Write a declaration or a result as JSON, as `replace` does."""
     replace(path, (model.model_dump_json(indent=1) + "\n").encode())
+
+
+def is_partial(path: Path) -> bool:
+    """Whether `replace` made this file on its way to another, by its name."""
+    _, mark, process = path.name.rpartition(PARTIAL)
+    return bool(mark) and process.isdigit()
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes had half written. Only for who alone writes in the folder."""
+    for path in folder.iterdir():
+        if is_partial(path):
+            path.unlink(missing_ok=True)
 
 
 def sync(file: IO[bytes]) -> None:

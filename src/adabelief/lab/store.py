@@ -1,6 +1,7 @@
 """A study's folder. Truth is in its files: every other stage can be thrown away and rebuilt.
 
 study.json                  the declaration
+lock                        held while the declaration is written
 runs/<key>/spec.json        the run's declaration
 runs/<key>/metrics.jsonl    one row an evaluation; byte for byte the same however often killed
 runs/<key>/checkpoint.pt    where to go on; gone when the run is finished
@@ -24,7 +25,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from adabelief.lab.errors import LabError
-from adabelief.lab.files import naming, replace, replace_json, sync
+from adabelief.lab.files import is_partial, naming, replace, replace_json, sweep, sync
 from adabelief.lab.study import Record, Result, Run, Study
 
 
@@ -49,10 +50,18 @@ class Store:
         path = self.root / "study.json"
         if path.exists():
             _check_same(self.root, self.study(), study)
-        elif self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
             msg = f"{self.root} is not empty and holds no study; name another folder with --out"
             raise LabError(msg)
-        replace_json(path, study)
+        with naming(path):
+            self.root.mkdir(parents=True, exist_ok=True)
+            # Locked, so that what a killed driver left is told from what another one is writing.
+            with FileLock(self.root / "lock"):
+                sweep(self.root)
+                replace_json(path, study)
+            for checkpoint in self.root.glob("runs/*/checkpoint.pt"):
+                if RunFolder(checkpoint.parent).result() is not None:  # killed within `finish`
+                    checkpoint.unlink(missing_ok=True)
 
     def study(self) -> Study:
         """Return the declaration in study.json.
@@ -143,6 +152,7 @@ class RunFolder:
         except _DamagedError as damage:
             amiss, state = str(damage), None
             self._set_aside()
+        sweep(self.path)
         # Rows after the checkpoint will be written again, the same.
         with naming(self.metrics), self.metrics.open("ab") as file:
             file.truncate(state["metrics_bytes"] if state else 0)
@@ -196,6 +206,11 @@ class RunFolder:
         for path in (self.spec, self.metrics, self.checkpoint, self.outcome):
             if path.exists():
                 path.rename(aside / path.name)
+
+
+def _foreign(root: Path) -> bool:
+    """Whether a folder without study.json holds more than a driver killed in `open` leaves."""
+    return any(path.name != "lock" and not is_partial(path) for path in root.iterdir())
 
 
 class _DamagedError(Exception):
