@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from adabelief.coefficients import coefficients
+from adabelief.coefficients import coefficients, traced_coefficients
 from adabelief.hyperparameters import Hyperparameters
-from adabelief.state import State, check_loadable, fill, restore, step_count
-from adabelief.update import choose
+from adabelief.sharded import local, projection
+from adabelief.state import check_loadable, fill, restore, step_count
+from adabelief.update import Path, choose
+from adabelief.update.lazy import real
+
+if TYPE_CHECKING:
+    from adabelief.feasible import FeasibleSet
 
 
 class AdaBelief(Optimizer):
@@ -33,8 +37,9 @@ class AdaBelief(Optimizer):
 
     Args:
         params: parameters, named parameters, or dicts of groups, as for every torch optimizer.
-        lr: α ≥ 0, a number or a tensor of one element. No element moves by more than about
-            lr · |m̂| / (√ŝ + ε): 1.1 lr at the first step with β₁ = 0.9.
+        lr: α ≥ 0, a number or a tensor of one element (so may be `weight_decay` and both betas).
+            No element moves by more than about lr · |m̂| / (√ŝ + ε): 1.1 lr at the first step
+            with β₁ = 0.9.
         betas: (β₁, β₂). β₁ = 0 is refused: the residual g − m would vanish.
         eps: ε ≥ 0. Because it is added to s at every step it puts an exact floor under the
             denominator, √(ε / (1 − β₂)) + ε at every t: 3.2e-7 for 1e-16, 3.2e-3 for 1e-8
@@ -50,13 +55,19 @@ class AdaBelief(Optimizer):
         clip_update: largest |m̂ / (√ŝ + ε)| of any element: a guard for gradients that hardly
             change, where s → 0. With it no element moves by more than lr · clip_update.
         maximize: ascend.
+        feasible_set: F; after each step θ is projected onto it, Π_{F,√ŝ}: the nearest point of
+            F in the metric √ŝ, see `adabelief.feasible`. None is no constraint.
         foreach: True runs each operation over all tensors at once, False one tensor after the
             other; None chooses what is faster (docs/decisions.md).
+        capturable: keep t beside the parameters and never look at a value from the host, so that
+            the step can be captured in a CUDA graph. A tensor lr must lie there too. Not run on
+            a GPU by us; checked with fake CUDA tensors.
+        differentiable: let autograd go through the step. Parameters must then not be leaves.
 
     Raises:
         ValueError: an option is out of range; the message has name, value and range.
         TypeError: an option is of the wrong kind.
-        RuntimeError: at `step`, for sparse gradients.
+        RuntimeError: at `step`, for sparse gradients where an option needs all rows.
 
     Example:
         >>> model = torch.nn.Linear(2, 1)
@@ -69,9 +80,9 @@ class AdaBelief(Optimizer):
         self,
         params: ParamsT,
         lr: float | Tensor = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: tuple[float, float] | tuple[Tensor, Tensor] = (0.9, 0.999),
         eps: float = 1e-16,
-        weight_decay: float = 0.0,
+        weight_decay: float | Tensor = 0.0,
         *,
         decoupled_weight_decay: bool = True,
         fixed_decay: bool = False,
@@ -79,8 +90,11 @@ class AdaBelief(Optimizer):
         rectify: bool = False,
         bias_correction: bool = True,
         clip_update: float | None = None,
+        feasible_set: FeasibleSet | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
     ) -> None:
         checked = Hyperparameters(
             lr=lr,
@@ -93,8 +107,11 @@ class AdaBelief(Optimizer):
             rectify=rectify,
             bias_correction=bias_correction,
             clip_update=clip_update,
+            feasible_set=feasible_set,
             maximize=maximize,
             foreach=foreach,
+            capturable=capturable,
+            differentiable=differentiable,
         )
         super().__init__(params, {f.name: getattr(checked, f.name) for f in fields(checked)})
 
@@ -108,6 +125,12 @@ class AdaBelief(Optimizer):
         if isinstance(param_group, dict):
             Hyperparameters.of({**self.defaults, **param_group})
         super().add_param_group(param_group)
+        added = self.param_groups[-1]
+        complex_dtypes = {param.dtype for param in added["params"] if param.is_complex()}
+        if added["feasible_set"] is not None and complex_dtypes:
+            self.param_groups.pop()
+            msg = f"feasible_set needs real parameters, got {complex_dtypes.pop()}"
+            raise ValueError(msg)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded state; options unknown to an older version get defaults."""
@@ -155,7 +178,6 @@ class AdaBelief(Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Do one update of every parameter that has a gradient.
 
@@ -164,60 +186,126 @@ class AdaBelief(Optimizer):
 
         Returns:
             What the closure returned, or None.
+
+        Raises:
+            RuntimeError: a gradient is sparse and an option needs all rows, or a CUDA graph is
+                being captured and capturable is off. Nothing has moved then.
         """
+        self._check_capture()
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         # All gradients are looked at before the first parameter moves: a refused one costs nothing.
-        gathered = []
+        gathered: list[tuple[dict[str, Any], Sequence[list[Tensor]]]] = []
         for group in self.param_groups:
-            params: list[Tensor] = []
-            states: list[State] = []
-            self._init_group(group, params, states)
-            if params:
-                gathered.append((group, params, states))
-        for group, params, states in gathered:
-            torch._foreach_add_([state["step"] for state in states], 1)
-            _update(group, params, states)
+            arrays: tuple[list[Tensor], ...] = ([], [], [], [], [], [])
+            self._init_group(group, *arrays)
+            if arrays[0]:
+                gathered.append((group, arrays))
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            for group, arrays in gathered:
+                _update(group, *arrays)
         return loss
 
+    # torch.compile runs a method of this name while it traces, and takes the lists as inputs.
     def _init_group(
-        self, group: Mapping[str, Any], params: list[Tensor], states: list[State]
+        self,
+        group: Mapping[str, Any],
+        params: list[Tensor],
+        grads: list[Tensor],
+        exp_avgs: list[Tensor],
+        exp_avg_vars: list[Tensor],
+        max_exp_avg_vars: list[Tensor],
+        steps: list[Tensor],
     ) -> None:
         """Gather the parameters that have gradients, and their state, new where it is missing."""
         for param in group["params"]:
             if param.grad is None:
                 continue
             if param.grad.layout is not torch.strided:
-                msg = (
-                    "AdaBelief does not support sparse gradients, got layout "
-                    f"{param.grad.layout}; use sparse=False in the layer that makes them"
-                )
-                raise RuntimeError(msg)
-            fill(self.state[param], param, amsgrad=group["amsgrad"])
+                _check_lazy(param.grad, group)
+            state = self.state[param]
+            fill(state, param, amsgrad=group["amsgrad"], capturable=group["capturable"])
             params.append(param)
-            states.append(self.state[param])
+            grads.append(param.grad)
+            exp_avgs.append(state["exp_avg"])
+            exp_avg_vars.append(state["exp_avg_var"])
+            if group["amsgrad"]:
+                max_exp_avg_vars.append(state["max_exp_avg_var"])
+            steps.append(state["step"])
+
+    def _check_capture(self) -> None:
+        """Refuse to be captured into a CUDA graph with a step count that the host keeps."""
+        if torch.compiler.is_compiling() or not torch.cuda.is_available():
+            return
+        if torch.cuda.is_current_stream_capturing():
+            if not all(group["capturable"] for group in self.param_groups):
+                msg = "capturable must be True to capture step() in a CUDA graph, got False"
+                raise RuntimeError(msg)
 
 
-def _update(group: Mapping[str, Any], params: list[Tensor], states: list[State]) -> None:
-    """Sort the tensors into buckets of one device, dtype, step and path, and update each."""
-    buckets: dict[tuple[Any, ...], list[tuple[Tensor, State]]] = defaultdict(list)
-    for param, state in zip(params, states, strict=True):
-        path = choose(param, group["foreach"])
-        buckets[path, param.device, param.dtype, int(state["step"])].append((param, state))
-    for (path, _, _, step), bucket in buckets.items():
-        path.update(
-            [_real(param) for param, _ in bucket],
-            # Autograd's gradients of complex parameters may be lazily conjugated views.
-            [_real(param.grad.resolve_conj()) for param, _ in bucket if param.grad is not None],
-            [_real(state["exp_avg"]) for _, state in bucket],
-            [_real(state["exp_avg_var"]) for _, state in bucket],
-            [_real(state["max_exp_avg_var"]) for _, state in bucket] if group["amsgrad"] else [],
-            coefficients(group, step),
+def _check_lazy(grad: Tensor, group: Mapping[str, Any]) -> None:
+    """Refuse a sparse gradient where a lazy update would not be what the options ask for."""
+    why = {
+        "weight_decay": "the decay of rows without a gradient would be left out",
+        "feasible_set": "the projection needs the rows without a gradient",
+        "capturable": "the number of touched rows is known to the host only",
+        "differentiable": "the rows are updated in place",
+    }
+    if grad.layout is not torch.sparse_coo:
+        msg = f"AdaBelief takes strided and sparse_coo gradients, got layout {grad.layout}"
+        raise RuntimeError(msg)
+    for option, reason in why.items():
+        value = group[option]
+        if value is not None and (isinstance(value, Tensor) or value):
+            msg = (
+                f"AdaBelief does not support sparse gradients with {option}={value}: {reason}; "
+                "use sparse=False in the layer that makes them"
+            )
+            raise RuntimeError(msg)
+
+
+def _update(
+    group: Mapping[str, Any],
+    params: list[Tensor],
+    grads: list[Tensor],
+    exp_avgs: list[Tensor],
+    exp_avg_vars: list[Tensor],
+    max_exp_avg_vars: list[Tensor],
+    steps: list[Tensor],
+) -> None:
+    """Sort the tensors into buckets of one path, device, dtype and step, and update each."""
+    torch._foreach_add_(steps, 1)
+    differentiable = group["differentiable"]
+    # Whoever traces must not look at t: it will have another value when the trace is replayed.
+    traced = group["capturable"] or differentiable or torch.compiler.is_compiling()
+    feasible_set = group["feasible_set"]
+    buckets: dict[Any, list[int]] = {}
+    paths: list[Path] = []
+    for i, param in enumerate(params):
+        part = local(param, param)
+        paths.append(
+            choose(part, grads[i], group["foreach"], traced=traced, differentiable=differentiable)
         )
+        step = None if traced else int(steps[i])
+        key = (paths[i].__name__, part.device, part.dtype, step)
+        buckets.setdefault(key, []).append(i)
+    for (*_, step), bucket in buckets.items():
+        ours = [[_part(arrays[i], params[i]) for i in bucket]
+                for arrays in (params, grads, exp_avgs, exp_avg_vars)]  # fmt: skip
+        most = [_part(max_exp_avg_vars[i], params[i]) for i in bucket] if max_exp_avg_vars else []
+        if traced:
+            c = traced_coefficients(group, [steps[i] for i in bucket], ours[2][0])
+        else:
+            c = coefficients(group, step)
+        projections = (
+            [projection(feasible_set, params[i]) for i in bucket] if feasible_set else []
+        )
+        paths[bucket[0]].update(*ours, most, c, projections)
 
 
-def _real(tensor: Tensor) -> Tensor:
-    """A complex tensor as pairs of reals: the algorithm is elementwise on those."""
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+def _part(tensor: Tensor, param: Tensor) -> Tensor:
+    """This process's part of a tensor, complex numbers as pairs of reals."""
+    part = local(tensor, param)
+    return real(part) if part.layout is torch.strided else part
