@@ -163,7 +163,7 @@ def _traced_rectification(step: Tensor, beta2: Scalar) -> tuple[Tensor, Tensor]:
     it would start a step early. With L = −log β₂ and Λ(x) = coth x − 1/x the same number is
     ρ_t = Λ(L/2) + t (1 − Λ(tL/2)), for 2tβ₂ᵗ/(1 − β₂ᵗ) = t (coth(tL/2) − 1) and ρ_∞ = coth(L/2).
     """
-    half = torch.as_tensor(-_log(beta2) / 2, dtype=step.dtype, device=step.device)
+    half = torch.ones_like(step) * (-_log(beta2) / 2)
     sma_max = 2 / (1 - beta2) - 1
     sma_length = _langevin(half) + step * (1 - _langevin(step * half))
     adaptive = sma_length > 5
