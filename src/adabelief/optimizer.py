@@ -62,7 +62,8 @@ class AdaBelief(Optimizer):
         capturable: keep t beside the parameters and never look at a value from the host, so that
             the step can be captured in a CUDA graph. A tensor lr must lie there too. Not run on
             a GPU by us; checked with fake CUDA tensors.
-        differentiable: let autograd go through the step. Parameters must then not be leaves.
+        differentiable: let autograd go through the step. Parameters must then not be leaves,
+            and losses be computed from clones of them (examples/meta_learning.py).
 
     Raises:
         ValueError: an option is out of range; the message has name, value and range.
