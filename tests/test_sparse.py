@@ -151,12 +151,13 @@ def test_options_that_cannot_be_lazy_refuse_with_the_reason_and_move_nothing(
     assert torch.equal(param, torch.ones(3, 2))
 
 
-@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
-def test_other_sparse_layouts_are_refused_by_name() -> None:
-    param = torch.eye(3).to_sparse_csr()
-    param.grad = torch.eye(3).to_sparse_csr()
-    with pytest.raises(RuntimeError, match="strided and sparse_coo gradients, got layout .*csr"):
-        AdaBelief([param]).step()
+def test_sparse_parameters_are_refused_and_the_optimizer_stays_as_it_was() -> None:
+    with pytest.raises(ValueError, match="requires dense .* got layout torch.sparse_coo"):
+        AdaBelief([torch.eye(3).to_sparse()])
+    optimizer = AdaBelief([torch.ones(1)])
+    with pytest.raises(ValueError, match="requires dense"):
+        optimizer.add_param_group({"params": [torch.eye(3).to_sparse()]})
+    assert len(optimizer.param_groups) == 1
 
 
 def test_the_gradient_is_read_only() -> None:

@@ -107,7 +107,7 @@ def _value(name: str, value: object) -> object:
     if not isinstance(value, Tensor):
         return value
     if value.numel() != 1:
-        msg = f"{name} must be a number or a tensor of one element, got shape {tuple(value.shape)}"
+        msg = f"Tensor {name} must be 1-element, got shape {tuple(value.shape)}"
         raise ValueError(msg)
     return value.item()
 

@@ -120,18 +120,18 @@ class AdaBelief(Optimizer):
         """Add a group; what it does not say is taken from the constructor.
 
         Raises:
-            ValueError: an option is out of range; the optimizer is then as it was before.
+            ValueError: an option is out of range, or a parameter is sparse, or complex where a
+                feasible set wants reals; the optimizer is then as it was before.
             TypeError: an option is of the wrong kind; likewise.
         """
         if isinstance(param_group, dict):
             Hyperparameters.of({**self.defaults, **param_group})
         super().add_param_group(param_group)
-        added = self.param_groups[-1]
-        complex_dtypes = {param.dtype for param in added["params"] if param.is_complex()}
-        if added["feasible_set"] is not None and complex_dtypes:
+        try:
+            _check_params(self.param_groups[-1])
+        except ValueError:
             self.param_groups.pop()
-            msg = f"feasible_set needs real parameters, got {complex_dtypes.pop()}"
-            raise ValueError(msg)
+            raise
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded state; options unknown to an older version get defaults."""
@@ -225,7 +225,7 @@ class AdaBelief(Optimizer):
             if param.grad is None:
                 continue
             if param.grad.layout is not torch.strided:
-                _check_lazy(param.grad, group)
+                _check_lazy(group)
             state = self.state[param]
             fill(state, param, amsgrad=group["amsgrad"], capturable=group["capturable"])
             params.append(param)
@@ -246,7 +246,17 @@ class AdaBelief(Optimizer):
                 raise RuntimeError(msg)
 
 
-def _check_lazy(grad: Tensor, group: Mapping[str, Any]) -> None:
+def _check_params(group: Mapping[str, Any]) -> None:
+    for param in group["params"]:
+        if param.layout is not torch.strided:
+            msg = f"AdaBelief requires dense (strided) parameters, got layout {param.layout}"
+            raise ValueError(msg)
+        if param.is_complex() and group["feasible_set"] is not None:
+            msg = f"feasible_set needs real parameters, got {param.dtype}"
+            raise ValueError(msg)
+
+
+def _check_lazy(group: Mapping[str, Any]) -> None:
     """Refuse a sparse gradient where a lazy update would not be what the options ask for."""
     why = {
         "weight_decay": "the decay of rows without a gradient would be left out",
@@ -254,9 +264,6 @@ def _check_lazy(grad: Tensor, group: Mapping[str, Any]) -> None:
         "capturable": "the number of touched rows is known to the host only",
         "differentiable": "the rows are updated in place",
     }
-    if grad.layout is not torch.sparse_coo:
-        msg = f"AdaBelief takes strided and sparse_coo gradients, got layout {grad.layout}"
-        raise RuntimeError(msg)
     for option, reason in why.items():
         value = group[option]
         if value is not None and (isinstance(value, Tensor) or value):
