@@ -15,10 +15,11 @@ with fused multiply-add or without, and with the corrections folded into scalars
     d = k m / D  k (e_m / D₋ + |m| e_D / (D D₋)) + 8u|d|,  D₋ = D − e_D    scalars, quotient
     θ' − α d     α (e_d + 3u|d|) + u|θ|           α r_t, product; sum
 
-Scalars that are computed on the device in the arithmetic's own dtype (`traced`) have an error of
-their own, `e_c` relative, in k, ε̃ and α: log β, tβ, expm1 (condition ≤ 1), root and quotients make at
-most 8u. Under rectification ρ = Λ(L/2) + t(1 − Λ(tL/2)) has at most 35u (1/tanh x and 1/x at x ≥ 1/4),
-the reference's own ρ, a difference, 4 u₆₄ ρ_∞; r passes (ρ/(ρ−4) + ρ/(ρ−2) + 1)/2 ≤ 4 times that.
+Scalars that are computed on the device in the arithmetic's own dtype (`traced`) have a relative
+error of their own in k, ε̃ and α: log β, t log β, expm1 (condition ≤ 1), root and quotients make
+at most 8u. Under rectification ρ = Λ(L/2) + t(1 − Λ(tL/2)) has at most 35u (1/tanh x and 1/x at
+x ≥ 1/4), the reference's own ρ, a difference, 4 u₆₄ ρ_∞; r passes on
+(ρ/(ρ−4) + ρ/(ρ−2) + 1)/2 ≤ 4 times that, for ρ > 5.
 
 A cap at c makes e_d = u c where |d| is surely beyond it. Underflow adds the smallest subnormal
 at every line. Products of an error with u are covered by a factor 1 + 20u per step. In half

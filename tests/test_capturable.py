@@ -36,12 +36,10 @@ def on_cuda(dtype: torch.dtype = torch.float32, *size: int) -> Tensor:
     return param
 
 
-class Devices(TorchDispatchMode):
+class Devices(TorchDispatchMode):  # type: ignore[misc]
     """Fails when an operation copies from a CUDA device to the host, or from host to device."""
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if func in (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default):
             ends = {args[0].device.type, (out if isinstance(out, Tensor) else args[1]).device.type}
@@ -153,7 +151,7 @@ def test_rectification_starts_at_the_right_step_in_float32(beta2: float) -> None
     """ρ₅ = 5 − 4·10⁻⁵ for β₂ = 0.99999: as a difference of numbers near 2·10⁵ it is lost."""
     random = torch.Generator().manual_seed(0)
     param = normal(7)(random, torch.float32).requires_grad_()
-    options = {"betas": (0.9, beta2), "rectify": True}
+    options: dict[str, Any] = {"betas": (0.9, beta2), "rectify": True}
     optimizer = AdaBelief([param], capturable=True, **options)
     oracle = Oracle([param], traced=True)
     for _ in range(STEPS):

@@ -61,7 +61,7 @@ def follow(
     optimizer = AdaBelief(params, foreach=foreach, **options)
     oracle = Oracle(params, traced=True)
     count = Counting(backend)
-    step = torch.compile(lambda: optimizer.step(), backend=count, fullgraph=True)
+    step = torch.compile(optimizer.step, backend=count, fullgraph=True)
     group = optimizer.param_groups[0]
     first = 0
     for _ in range(STEPS):
@@ -121,9 +121,7 @@ def test_half_precision_compiles(foreach: bool, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("name", ["plain", "coupled", "amsgrad, rectify", "all at once"])
 @both_paths
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
-def test_inductor_follows_the_reference(
-    dtype: torch.dtype, foreach: bool, name: str
-) -> None:
+def test_inductor_follows_the_reference(dtype: torch.dtype, foreach: bool, name: str) -> None:
     lr = torch.tensor(0.1, dtype=torch.float64)
     assert follow(BY_NAME[name], foreach, "inductor", dtype, lr) == 0
 
@@ -153,7 +151,7 @@ def test_a_state_from_eager_steps_goes_on_compiled_and_back() -> None:
     random = torch.Generator().manual_seed(1)
     param = normal(4)(random, torch.float64).requires_grad_()
     optimizer, oracle = AdaBelief([param], rectify=True), Oracle([param], traced=True)
-    compiled = torch.compile(lambda: optimizer.step(), backend="eager", fullgraph=True)
+    compiled = torch.compile(optimizer.step, backend="eager", fullgraph=True)
     for t in range(STEPS):
         param.grad = normal(4)(random, torch.float64)
         if t % 4 < 2:
@@ -169,7 +167,7 @@ def test_several_groups_with_their_own_options_compile() -> None:
     settings: list[dict[str, Any]] = [{"lr": 0.1, "amsgrad": True}, {"weight_decay": 0.1}]
     optimizer = AdaBelief([{"params": [p], **s} for p, s in zip(params, settings, strict=True)])
     oracles = [Oracle([param], traced=True) for param in params]
-    compiled = torch.compile(lambda: optimizer.step(), backend="eager", fullgraph=True)
+    compiled = torch.compile(optimizer.step, backend="eager", fullgraph=True)
     for _ in range(STEPS):
         for param in params:
             param.grad = normal(4)(random, torch.float64)

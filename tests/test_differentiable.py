@@ -110,7 +110,9 @@ def test_several_steps_are_one_graph() -> None:
             optimizer.step()
         return param
 
-    assert torch.autograd.gradcheck(trained, torch.tensor(0.1, dtype=torch.float64).requires_grad_())
+    assert torch.autograd.gradcheck(
+        trained, torch.tensor(0.1, dtype=torch.float64).requires_grad_()
+    )
 
 
 def test_without_differentiable_nothing_is_recorded() -> None:

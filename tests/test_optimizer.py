@@ -112,7 +112,10 @@ def test_named_parameters_keep_their_names() -> None:
 @all_paths
 def test_a_sparse_gradient_is_refused_before_anything_moves(path: bool | None) -> None:
     first, second, third = with_gradient(4), with_gradient(3, 3), with_gradient(2, seed=2)
-    groups = [{"params": [first]}, {"params": [third, second], "weight_decay": 0.1}]
+    groups: list[dict[str, Any]] = [
+        {"params": [first]},
+        {"params": [third, second], "weight_decay": 0.1},
+    ]
     optimizer = AdaBelief(groups, foreach=path)
     optimizer.step()
     second.grad = torch.eye(3).to_sparse()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
-from adabelief.update import FOREACH_CPU_BELOW, choose, foreach, loop
+from adabelief.update import FOREACH_CPU_BELOW, choose, foreach, functional, lazy, loop
 from cases import BY_NAME, SHAPES, as_param, normal, with_gradient
 from oracle import Oracle
 
@@ -147,11 +147,27 @@ def test_a_model_may_be_cast_to_half_precision_after_some_steps(path: bool | Non
 
 def test_small_cpu_tensors_go_to_foreach_and_large_ones_to_the_loop() -> None:
     small, large = torch.empty(FOREACH_CPU_BELOW - 1), torch.empty(FOREACH_CPU_BELOW)
-    assert choose(small, None) is foreach
-    assert choose(nn.Parameter(small), None) is foreach
-    assert choose(large, None) is loop
+    assert chosen(small, None) is foreach
+    assert chosen(nn.Parameter(small), None) is foreach
+    assert chosen(large, None) is loop
     for tensor, wish in itertools.product((small, large), (True, False)):
-        assert choose(tensor, wish) is (foreach if wish else loop)
+        assert chosen(tensor, wish) is (foreach if wish else loop)
+
+
+@pytest.mark.parametrize("wish", [None, True, False])
+def test_what_a_gradient_or_an_option_needs_comes_before_the_wish(wish: bool | None) -> None:
+    small, large = torch.empty(3), torch.empty(FOREACH_CPU_BELOW)
+    assert chosen(small.to_sparse(), wish) is lazy
+    assert chosen(large, wish, traced=True) is (foreach if wish else functional)
+    assert chosen(small, wish, traced=True) is (functional if wish is False else foreach)
+    for tensor in (small, large):
+        assert chosen(tensor, wish, traced=True, differentiable=True) is functional
+
+
+def chosen(
+    tensor: Tensor, wish: bool | None, traced: bool = False, differentiable: bool = False
+) -> object:
+    return choose(tensor, tensor, wish, traced=traced, differentiable=differentiable)
 
 
 def test_tensor_subclasses_and_other_devices_go_to_the_loop_unless_told() -> None:
@@ -159,9 +175,9 @@ def test_tensor_subclasses_and_other_devices_go_to_the_loop_unless_told() -> Non
         pass
 
     special = torch.zeros(3).as_subclass(Special)
-    assert choose(special, None) is loop
-    assert choose(special, True) is foreach
-    assert choose(torch.empty(3, device="meta"), None) is loop
+    assert chosen(special, None) is loop
+    assert chosen(special, True) is foreach
+    assert chosen(torch.empty(3, device="meta"), None) is loop
 
 
 @pytest.mark.parametrize(("wish", "called"), [(True, "foreach"), (False, "loop")])

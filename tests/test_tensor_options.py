@@ -34,7 +34,6 @@ def test_tensor_options_follow_the_reference_with_their_exact_values(
 
     lr, weight_decay = tensor(0.02), tensor(0.1)
     betas = (tensor(0.8), tensor(0.95))
-    options = {"lr": lr, "betas": betas, "weight_decay": weight_decay}
     optimizer = AdaBelief(
         params, lr=lr, betas=betas, weight_decay=weight_decay, rectify=True,
         decoupled_weight_decay=decoupled, **path,
@@ -47,7 +46,7 @@ def test_tensor_options_follow_the_reference_with_their_exact_values(
             lr.mul_(0.7)  # in place, as capturable schedules do
         optimizer.step()
         exact = {
-            "lr": options["lr"].item(),
+            "lr": lr.item(),
             "weight_decay": weight_decay.item(),
             "betas": tuple(beta.item() for beta in betas),
             "rectify": True,

@@ -73,8 +73,8 @@ def steps(optimizer: Optimizer, count: int, seed: int = 1) -> None:
         optimizer.step()
 
 
-def same(first: Optimizer, second: Optimizer, exact: bool = True) -> None:
-    tolerance = {"rtol": 0, "atol": 0} if exact else {}
+def same(first: Optimizer, second: Optimizer, **tolerance: Any) -> None:
+    """Equal parameters and state, to the dtype's default tolerance or the given one."""
     for one, other in zip(params_of(first), params_of(second), strict=True):
         torch.testing.assert_close(one, other, **tolerance)
         assert first.state[one].keys() == second.state[other].keys()
@@ -113,11 +113,17 @@ def test_errors(info: OptimizerInfo, wrong: Any) -> None:
     ],
 )
 def test_flag_matches_forloop(info: OptimizerInfo, options: dict[str, Any], flag: str) -> None:
-    """As torch: default tolerances of the dtype; test_parity has derived ones."""
+    """As torch: default tolerances of the dtype; test_parity has derived ones.
+
+    AdamW's differentiable path computes its bias corrections from a float32 count, even for
+    float64 parameters: 1e-6 is what that leaves. Ours does not.
+    """
     optimizers = [prepared(info, {**options, flag: value}) for value in (True, False)]
     for optimizer in optimizers:
         steps(optimizer, 7)
-    same(*optimizers, exact=False)
+    rounded = info is ADAMW and flag == "differentiable"
+    tolerance = {"rtol": 1e-5, "atol": 1e-6} if rounded else {}
+    same(optimizers[0], optimizers[1], **tolerance)
 
 
 @both
@@ -174,7 +180,8 @@ def test_state_dict_round_trip_continues_bit_for_bit(
 ) -> None:
     """test_state_dict_deterministic and test_save_load_equality_with_weights_only."""
     whole, half = prepared(info, options), prepared(info, options)
-    steps(whole, 3), steps(half, 3)
+    steps(whole, 3)
+    steps(half, 3)
     steps(whole, 3, seed=2)
     saved = io.BytesIO()
     torch.save(half.state_dict(), saved)
@@ -182,7 +189,7 @@ def test_state_dict_round_trip_continues_bit_for_bit(
     resumed = info.optim_cls([p.detach().clone() for p in params_of(half)], **deepcopy(options))
     resumed.load_state_dict(torch.load(saved, weights_only=True))
     steps(resumed, 3, seed=2)
-    same(whole, resumed)
+    same(whole, resumed, rtol=0, atol=0)
 
 
 @every
@@ -197,8 +204,9 @@ def test_copies_continue_bit_for_bit(
     assert {name for name in dir(optimizer) if name[0] != "_"} == {
         name for name in dir(other) if name[0] != "_"
     }
-    steps(optimizer, 3, seed=2), steps(other, 3, seed=2)
-    same(optimizer, other)
+    steps(optimizer, 3, seed=2)
+    steps(other, 3, seed=2)
+    same(optimizer, other, rtol=0, atol=0)
 
 
 @every
@@ -217,13 +225,15 @@ def test_can_load_older_state_dict(info: OptimizerInfo, options: dict[str, Any])
 @both
 def test_load_nontensor_step(info: OptimizerInfo) -> None:
     whole, half = prepared(info, {}), prepared(info, {})
-    steps(whole, 2), steps(half, 2)
+    steps(whole, 2)
+    steps(half, 2)
     saved = deepcopy(half.state_dict())
     for state in saved["state"].values():
         state["step"] = state["step"].item()
     half.load_state_dict(saved)
-    steps(whole, 2, seed=2), steps(half, 2, seed=2)
-    same(whole, half)
+    steps(whole, 2, seed=2)
+    steps(half, 2, seed=2)
+    same(whole, half, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
@@ -251,7 +261,7 @@ def test_tensor_lr_of_any_number_of_dimensions(info: OptimizerInfo, shape: tuple
     optimizers = [prepared(info, {"lr": one, "foreach": False}) for one in (lr, 0.01)]
     for optimizer in optimizers:
         steps(optimizer, 5)
-    same(*optimizers, exact=False)
+    same(*optimizers)
     assert torch.equal(lr, torch.full(shape, 0.01, dtype=torch.float64))
 
 
@@ -261,7 +271,8 @@ def test_param_groups_have_their_own_lr_and_weight_decay(info: OptimizerInfo) ->
     groups = [{"params": [weight], "weight_decay": 0.1}, {"params": [bias], "lr": 0.5}]
     optimizer = info.optim_cls(groups, lr=0.01, weight_decay=0.0)
     single = info.optim_cls([alone], lr=0.5, weight_decay=0.0)
-    steps(optimizer, 1), steps(single, 1)
+    steps(optimizer, 1)
+    steps(single, 1)
     assert optimizer.param_groups[0]["lr"] == 0.01
     assert not torch.equal(weight, bias)
     random = torch.Generator().manual_seed(1)
@@ -295,6 +306,8 @@ def test_complex_parameters_are_pairs_of_reals(
     info: OptimizerInfo, options: dict[str, Any], flavour: torch.dtype
 ) -> None:
     """test_complex and test_complex_2d."""
+    if options.get("fused"):
+        pytest.skip("torch's fused kernel refuses complex parameters")
     random = torch.Generator().manual_seed(3)
     whole = torch.randn(3, 4, dtype=flavour, generator=random)
     pairs = torch.view_as_real(whole).clone()
@@ -379,15 +392,17 @@ def test_global_hooks_run_for_every_optimizer(info: OptimizerInfo) -> None:
 
     seen: list[str] = []
     hooks = [
-        register_optimizer_step_pre_hook(lambda opt, *_: seen.append(f"before {type(opt).__name__}")),
-        register_optimizer_step_post_hook(lambda opt, *_: seen.append(f"after {type(opt).__name__}")),
-    ]  # fmt: skip
+        register_optimizer_step_pre_hook(lambda one, *_: seen.append(f"pre {type(one).__name__}")),
+        register_optimizer_step_post_hook(
+            lambda one, *_: seen.append(f"post {type(one).__name__}")
+        ),
+    ]
     try:
         steps(prepared(info, {}), 1)
     finally:
         for hook in hooks:
             hook.remove()
-    assert seen == [f"before {info.name}", f"after {info.name}"]
+    assert seen == [f"pre {info.name}", f"post {info.name}"]
 
 
 @both
@@ -399,14 +414,19 @@ def test_the_profiler_names_the_step(info: OptimizerInfo) -> None:
     assert counts[f"Optimizer.step#{info.name}.step"] == 2
 
 
-@pytest.mark.parametrize("schedule", range(8))
-@both
-def test_schedulers_of_the_database_drive_the_lr(info: OptimizerInfo, schedule: int) -> None:
-    recipes = [recipe for group in info.scheduler_inputs for recipe in group]
-    if schedule >= len(recipes):
-        pytest.skip("the database has fewer schedules")
+@pytest.mark.parametrize(
+    ("info", "schedule"),
+    [
+        pytest.param(info, schedule, id=f"{info.name}, {number}")
+        for info in INFOS.values()
+        for number, schedule in enumerate(one for group in info.scheduler_inputs for one in group)
+    ],
+)
+def test_schedulers_of_the_database_drive_the_lr(
+    info: OptimizerInfo, schedule: Callable[[Optimizer], Any]
+) -> None:
     optimizer = prepared(info, {"lr": 0.5})
-    scheduler = recipes[schedule](optimizer)
+    scheduler = schedule(optimizer)
     for _ in range(12):
         steps(optimizer, 1)
         needs_loss = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
@@ -432,7 +452,9 @@ def test_optimizer_in_backward(info: OptimizerInfo) -> None:
     torch.manual_seed(0)
     usual = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1)).double()
     hooked = deepcopy(usual)
-    optimizers = {param: info.optim_cls([param], lr=0.1) for param in hooked.parameters()}
+    optimizers: dict[Tensor, Optimizer] = {
+        param: info.optim_cls([param], lr=0.1) for param in hooked.parameters()
+    }
 
     def step(param: Tensor) -> None:
         optimizers[param].step()

@@ -60,9 +60,10 @@ class Coefficients:
 
     def of(self, index: int) -> Coefficients:
         """The scalars of array number `index`: tensors of shape (n,) become 0-dim."""
-        own = {field.name: getattr(self, field.name) for field in fields(self)}
-        picked = {k: v[index] if isinstance(v, Tensor) else v for k, v in own.items()}
-        return Coefficients(**picked)
+        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in own.items():
+            own[name] = value[index] if isinstance(value, Tensor) else value
+        return Coefficients(**own)
 
 
 def coefficients(group: Mapping[str, Any], step: int) -> Coefficients:
@@ -113,17 +114,17 @@ def traced_coefficients(
     corrected = group["bias_correction"]
     bias_correction1 = -torch.expm1(step * _log(beta1)) if corrected else torch.ones_like(step)
     root_bias_correction2 = one_minus_power2.sqrt() if corrected else torch.ones_like(step)
-    numerator, step_size, adaptive = root_bias_correction2, lr, True
+    numerator, step_size, adaptive = root_bias_correction2, lr, None
     if group["rectify"]:
         adaptive, factor = _traced_rectification(step, beta2)
         numerator = torch.where(adaptive, root_bias_correction2, 1.0)
-        step_size = lr * torch.where(adaptive, factor, 1.0)
+        step_size = lr * factor
     return Coefficients(
         **_decay(group, lr, weight_decay),
         beta1=beta1,
         beta2=beta2,
         outer_eps=float(group["eps"]) * root_bias_correction2,
-        adaptive=adaptive,
+        adaptive=True if adaptive is None else adaptive,
         direction_scale=numerator / bias_correction1,
         step_size=step_size,
         metric_scale=1 / root_bias_correction2,

@@ -120,7 +120,7 @@ def _check_betas(betas: object) -> None:
         msg = f"betas must be either both floats or both Tensors, got {betas!r}"
         raise ValueError(msg)
     beta1, beta2 = (_value(f"betas[{i}]", beta) for i, beta in enumerate(betas))
-    if isinstance(beta1, Real) and beta1 is not False and beta1 == 0:
+    if isinstance(beta1, Real) and not isinstance(beta1, bool) and float(beta1) == 0:
         msg = (
             "betas[0] must be in (0, 1), got 0: the moment would equal the gradient, so the belief "
             "(g - m)² would be 0 for ever and the step would explode; take betas[0]=0.01 or more"

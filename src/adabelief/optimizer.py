@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import torch
 from torch import Tensor
@@ -19,6 +19,12 @@ from adabelief.update.lazy import real
 
 if TYPE_CHECKING:
     from adabelief.feasible import FeasibleSet
+
+
+# params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), steps
+Arrays: TypeAlias = tuple[
+    list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor]
+]
 
 
 class AdaBelief(Optimizer):
@@ -198,9 +204,9 @@ class AdaBelief(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         # All gradients are looked at before the first parameter moves: a refused one costs nothing.
-        gathered: list[tuple[dict[str, Any], Sequence[list[Tensor]]]] = []
+        gathered: list[tuple[dict[str, Any], Arrays]] = []
         for group in self.param_groups:
-            arrays: tuple[list[Tensor], ...] = ([], [], [], [], [], [])
+            arrays: Arrays = ([], [], [], [], [], [])
             self._init_group(group, *arrays)
             if arrays[0]:
                 gathered.append((group, arrays))
@@ -240,10 +246,10 @@ class AdaBelief(Optimizer):
         """Refuse to be captured into a CUDA graph with a step count that the host keeps."""
         if torch.compiler.is_compiling() or not torch.cuda.is_available():
             return
-        if torch.cuda.is_current_stream_capturing():
-            if not all(group["capturable"] for group in self.param_groups):
-                msg = "capturable must be True to capture step() in a CUDA graph, got False"
-                raise RuntimeError(msg)
+        capturable = all(group["capturable"] for group in self.param_groups)
+        if not capturable and torch.cuda.is_current_stream_capturing():
+            msg = "capturable must be True to capture step() in a CUDA graph, got False"
+            raise RuntimeError(msg)
 
 
 def _check_params(group: Mapping[str, Any]) -> None:
@@ -293,24 +299,25 @@ def _update(
     paths: list[Path] = []
     for i, param in enumerate(params):
         part = local(param, param)
-        paths.append(
-            choose(part, grads[i], group["foreach"], traced=traced, differentiable=differentiable)
+        path = choose(
+            part, grads[i], group["foreach"], traced=traced, differentiable=differentiable
         )
         step = None if traced else int(steps[i])
-        key = (paths[i].__name__, part.device, part.dtype, step)
-        buckets.setdefault(key, []).append(i)
+        paths.append(path)
+        # id: torch.compile cannot hash a module, and these live for ever.
+        buckets.setdefault((id(path), part.device, part.dtype, step), []).append(i)
     for (*_, step), bucket in buckets.items():
-        ours = [[_part(arrays[i], params[i]) for i in bucket]
-                for arrays in (params, grads, exp_avgs, exp_avg_vars)]  # fmt: skip
+        ours, theirs, first, second = (
+            [_part(arrays[i], params[i]) for i in bucket]
+            for arrays in (params, grads, exp_avgs, exp_avg_vars)
+        )
         most = [_part(max_exp_avg_vars[i], params[i]) for i in bucket] if max_exp_avg_vars else []
-        if traced:
-            c = traced_coefficients(group, [steps[i] for i in bucket], ours[2][0])
+        if step is None:
+            c = traced_coefficients(group, [steps[i] for i in bucket], first[0])
         else:
             c = coefficients(group, step)
-        projections = (
-            [projection(feasible_set, params[i]) for i in bucket] if feasible_set else []
-        )
-        paths[bucket[0]].update(*ours, most, c, projections)
+        to = [projection(feasible_set, params[i]) for i in bucket] if feasible_set else []
+        paths[bucket[0]].update(ours, theirs, first, second, most, c, to)
 
 
 def _part(tensor: Tensor, param: Tensor) -> Tensor:

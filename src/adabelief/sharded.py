@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from adabelief.update.projection import Projection
 
 
-def local(tensor: Tensor, param: Tensor) -> Tensor:
+def local(tensor: Any, param: Any) -> Tensor:
     """The part of `tensor` that lies beside this process's part of `param`; plain ones as is.
 
     Raises:
@@ -40,7 +40,7 @@ def local(tensor: Tensor, param: Tensor) -> Tensor:
     return tensor.to_local()
 
 
-def is_sharded(tensor: Any) -> Any:  # Any: mypy cannot know DTensor's attributes on Tensor
+def is_sharded(tensor: Tensor) -> bool:
     """Whether a tensor is a DTensor, without the import of torch.distributed.tensor."""
     return type(tensor) not in (Tensor, nn.Parameter) and hasattr(tensor, "placements")
 

@@ -25,8 +25,11 @@ def fill(state: State, param: Tensor, *, amsgrad: bool, capturable: bool) -> Non
     """Add what is missing to a parameter's state: all of it before the first step."""
     if "exp_avg" not in state:
         # zeros: no copy from the host; on the host a constant, which fake tensors can read.
-        on_device = {"dtype": torch.float32, "device": param.device}
-        state["step"] = torch.zeros((), **on_device) if capturable else step_count(0)
+        state["step"] = (
+            torch.zeros((), dtype=torch.float32, device=param.device)
+            if capturable
+            else step_count(0)
+        )
         state["exp_avg"] = _zeros(param)
         state["exp_avg_var"] = _zeros(param)
     if amsgrad and "max_exp_avg_var" not in state:

@@ -15,7 +15,7 @@ from adabelief.coefficients import Coefficients, Scalar
 from adabelief.update.projection import Projection
 
 
-def update(
+def update(  # noqa: PLR0912, PLR0915, the algorithm in one piece
     params: list[Tensor],
     grads: list[Tensor],
     exp_avgs: list[Tensor],
