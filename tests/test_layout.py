@@ -60,15 +60,8 @@ ALLOWED: dict[str, set[str]] = {
     "update/lazy.py": {"coefficients", "update"},
     "state.py": {"hyperparameters"},
     "sharded.py": {"feasible", "update"},
-    "optimizer.py": {
-        "checkpoint",
-        "coefficients",
-        "feasible",
-        "hyperparameters",
-        "sharded",
-        "state",
-        "update",
-    },
+    "dispatch.py": {"coefficients", "sharded", "update"},
+    "optimizer.py": {"checkpoint", "dispatch", "feasible", "hyperparameters", "state"},
 }
 
 

@@ -55,14 +55,7 @@ class Hyperparameters:
         _check_betas(self.betas)
         _check_number("eps", self.eps, "[0, inf)")
         _check_decay(self.weight_decay, self.decoupled_weight_decay, self.fixed_decay)
-        if self.feasible_set is not None and not callable(
-            getattr(self.feasible_set, "project", None)
-        ):
-            msg = (
-                "feasible_set must be None or have project(point, metric), such as "
-                f"adabelief.feasible.Box, got {self.feasible_set!r}"
-            )
-            raise TypeError(msg)
+        _check_set(self.feasible_set)
         if self.clip_update is not None:
             _check_number("clip_update", self.clip_update, "(0, inf)")
         for name in SWITCHES:
@@ -128,6 +121,16 @@ def _check_betas(betas: object) -> None:
         raise ValueError(msg)
     _check_number("betas[0]", beta1, "(0, 1)")
     _check_number("betas[1]", beta2, "[0, 1)")
+
+
+def _check_set(feasible_set: object) -> None:
+    is_set = callable(getattr(feasible_set, "project", None)) and not isinstance(feasible_set, type)
+    if feasible_set is not None and not is_set:
+        msg = (
+            "feasible_set must be None or have project(point, metric), such as "
+            f"adabelief.feasible.Box(-1, 1), got {feasible_set!r}"
+        )
+        raise TypeError(msg)
 
 
 def _check_decay(weight_decay: float | Tensor, decoupled: bool, fixed: bool) -> None:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from adabelief.coefficients import coefficients, traced_coefficients
+from adabelief.checkpoint import check_fits, read, translate
+from adabelief.dispatch import Arrays, check_lazy, check_params, update
 from adabelief.hyperparameters import Hyperparameters
-from adabelief.sharded import local, projection
 from adabelief.state import check_loadable, fill, restore, step_count
-from adabelief.update import Path, choose
-from adabelief.update.lazy import real
 
 if TYPE_CHECKING:
     from adabelief.feasible import FeasibleSet
-
-
-# params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), steps
-Arrays: TypeAlias = tuple[
-    list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor]
-]
 
 
 class AdaBelief(Optimizer):
@@ -122,6 +115,43 @@ class AdaBelief(Optimizer):
         )
         super().__init__(params, {f.name: getattr(checked, f.name) for f in fields(checked)})
 
+    @classmethod
+    def from_checkpoint(
+        cls,
+        params: ParamsT,
+        checkpoint: Mapping[str, Any] | str | os.PathLike[str],
+        *,
+        source: str | None = None,
+        **options: Any,
+    ) -> AdaBelief:
+        """Return an optimizer that goes on where another AdaBelief, or Adam, stopped.
+
+        Args:
+            params: as for the constructor, in the groups and the order of the checkpoint.
+            checkpoint: an optimizer's state_dict, a training checkpoint with one in it, or the
+                path of a file with either (read with `torch.load(weights_only=True)`).
+            source: which library wrote it, one of `adabelief.checkpoint.SOURCES`; None tells it
+                from the keys. "adam" is a warm start from torch's Adam or AdamW and must be
+                asked for.
+            options: as for the constructor; they win over the checkpoint's, in every group. What
+                neither says has that library's default.
+
+        Warns:
+            UserWarning: for everything that was assumed or will not go on as it would have in
+                the other library; docs/checkpoints.md has all of it.
+
+        Raises:
+            ValueError: the checkpoint is damaged, does not fit `params`, is not an AdaBelief's,
+                or has options that have no counterpart. Nothing given is ever changed.
+            TypeError: an option is of the wrong kind or not known.
+        """
+        translation = translate(read(checkpoint), source=source, options=options)
+        optimizer = cls(params, **options)
+        check_fits(translation.state_dict, optimizer.param_groups)
+        optimizer.load_state_dict(translation.state_dict)
+        translation.warn(stacklevel=2)
+        return optimizer
+
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not say is taken from the constructor.
 
@@ -134,7 +164,7 @@ class AdaBelief(Optimizer):
             Hyperparameters.of({**self.defaults, **param_group})
         super().add_param_group(param_group)
         try:
-            _check_params(self.param_groups[-1])
+            check_params(self.param_groups[-1])
         except ValueError:
             self.param_groups.pop()
             raise
@@ -212,7 +242,7 @@ class AdaBelief(Optimizer):
                 gathered.append((group, arrays))
         with torch.set_grad_enabled(self.defaults["differentiable"]):
             for group, arrays in gathered:
-                _update(group, *arrays)
+                update(group, *arrays)
         return loss
 
     # torch.compile runs a method of this name while it traces, and takes the lists as inputs.
@@ -231,7 +261,7 @@ class AdaBelief(Optimizer):
             if param.grad is None:
                 continue
             if param.grad.layout is not torch.strided:
-                _check_lazy(group)
+                check_lazy(group)
             state = self.state[param]
             fill(state, param, amsgrad=group["amsgrad"], capturable=group["capturable"])
             params.append(param)
@@ -250,77 +280,3 @@ class AdaBelief(Optimizer):
         if not capturable and torch.cuda.is_current_stream_capturing():
             msg = "capturable must be True to capture step() in a CUDA graph, got False"
             raise RuntimeError(msg)
-
-
-def _check_params(group: Mapping[str, Any]) -> None:
-    for param in group["params"]:
-        if param.layout is not torch.strided:
-            msg = f"AdaBelief requires dense (strided) parameters, got layout {param.layout}"
-            raise ValueError(msg)
-        if param.is_complex() and group["feasible_set"] is not None:
-            msg = f"feasible_set needs real parameters, got {param.dtype}"
-            raise ValueError(msg)
-
-
-def _check_lazy(group: Mapping[str, Any]) -> None:
-    """Refuse a sparse gradient where a lazy update would not be what the options ask for."""
-    why = {
-        "weight_decay": "the decay of rows without a gradient would be left out",
-        "feasible_set": "the projection needs the rows without a gradient",
-        "capturable": "the number of touched rows is known to the host only",
-        "differentiable": "the rows are updated in place",
-    }
-    for option, reason in why.items():
-        value = group[option]
-        if value is not None and (isinstance(value, Tensor) or value):
-            msg = (
-                f"AdaBelief does not support sparse gradients with {option}={value}: {reason}; "
-                "use sparse=False in the layer that makes them"
-            )
-            raise RuntimeError(msg)
-
-
-def _update(
-    group: Mapping[str, Any],
-    params: list[Tensor],
-    grads: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_vars: list[Tensor],
-    max_exp_avg_vars: list[Tensor],
-    steps: list[Tensor],
-) -> None:
-    """Sort the tensors into buckets of one path, device, dtype and step, and update each."""
-    torch._foreach_add_(steps, 1)
-    differentiable = group["differentiable"]
-    # Whoever traces must not look at t: it will have another value when the trace is replayed.
-    traced = group["capturable"] or differentiable or torch.compiler.is_compiling()
-    feasible_set = group["feasible_set"]
-    buckets: dict[Any, list[int]] = {}
-    paths: list[Path] = []
-    for i, param in enumerate(params):
-        part = local(param, param)
-        path = choose(
-            part, grads[i], group["foreach"], traced=traced, differentiable=differentiable
-        )
-        step = None if traced else int(steps[i])
-        paths.append(path)
-        # id: torch.compile cannot hash a module, and these live for ever.
-        buckets.setdefault((id(path), part.device, part.dtype, step), []).append(i)
-    for (*_, step), bucket in buckets.items():
-        ours, theirs, first, second = (
-            [_part(arrays[i], params[i]) for i in bucket]
-            for arrays in (params, grads, exp_avgs, exp_avg_vars)
-        )
-        most = [_part(max_exp_avg_vars[i], params[i]) for i in bucket] if max_exp_avg_vars else []
-        if step is None:
-            c = traced_coefficients(group, [steps[i] for i in bucket], first[0])
-        else:
-            c = coefficients(group, step)
-        to = [projection(feasible_set, params[i]) for i in bucket] if feasible_set else []
-        paths[bucket[0]].update(ours, theirs, first, second, most, c, to)
-
-
-def _part(tensor: Tensor, param: Tensor) -> Tensor:
-    """This process's part of a tensor, complex numbers as pairs of reals."""
-    part = local(tensor, param)
-    return real(part) if part.layout is torch.strided else part
