@@ -32,6 +32,12 @@ def fill(state: State, param: Tensor, *, amsgrad: bool, capturable: bool) -> Non
         )
         state["exp_avg"] = _zeros(param)
         state["exp_avg_var"] = _zeros(param)
+    wanted = state_dtype(param)
+    if state["exp_avg"].dtype != wanted or state["exp_avg"].device != param.device:
+        # The model was cast or moved after the first step (`model.double()`, `model.cuda()`).
+        for key in STATE_TENSORS:
+            if key in state:
+                state[key] = state[key].to(param.device, wanted)
     if amsgrad and "max_exp_avg_var" not in state:
         # Zero is below every s, so switching amsgrad on later starts at that moment's s.
         state["max_exp_avg_var"] = _zeros(param)
