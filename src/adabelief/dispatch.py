@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from adabelief.coefficients import coefficients, traced_coefficients
 from adabelief.sharded import local, projection
 from adabelief.update import Path, choose
 from adabelief.update.lazy import real
+
+PLAIN = (Tensor, nn.Parameter)  # all others may be subclasses with rules of their own
 
 # params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), steps
 Arrays: TypeAlias = tuple[
@@ -34,29 +36,26 @@ def update(
     # Whoever traces must not look at t: it will have another value when the trace is replayed.
     traced = group["capturable"] or differentiable or torch.compiler.is_compiling()
     feasible_set = group["feasible_set"]
-    buckets: dict[Any, list[int]] = {}
-    paths: list[Path] = []
-    for i, param in enumerate(params):
-        part = local(param, param)
-        path = choose(
-            part, grads[i], group["foreach"], traced=traced, differentiable=differentiable
-        )
+    parts: tuple[list[Tensor], ...] = (params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars)
+    if any(type(param) not in PLAIN or param.is_complex() for param in params):
+        parts = tuple([_part(*pair) for pair in zip(own, params, strict=False)] for own in parts)
+    buckets: dict[Any, tuple[Path, list[int]]] = {}
+    for i, (param, grad) in enumerate(zip(parts[0], parts[1], strict=True)):
+        path = choose(param, grad, group["foreach"], traced=traced, differentiable=differentiable)
         step = None if traced else int(steps[i])
-        paths.append(path)
         # id: torch.compile cannot hash a module, and these live for ever.
-        buckets.setdefault((id(path), part.device, part.dtype, step), []).append(i)
-    for (*_, step), bucket in buckets.items():
-        ours, theirs, first, second = (
-            [_part(arrays[i], params[i]) for i in bucket]
-            for arrays in (params, grads, exp_avgs, exp_avg_vars)
+        key = (id(path), param.device, param.dtype, step)
+        buckets.setdefault(key, (path, []))[1].append(i)
+    for (*_, step), (path, bucket) in buckets.items():
+        ours, theirs, first, second, most = (
+            [own[i] for i in bucket] if own else [] for own in parts
         )
-        most = [_part(max_exp_avg_vars[i], params[i]) for i in bucket] if max_exp_avg_vars else []
         if step is None:
             c = traced_coefficients(group, [steps[i] for i in bucket], first[0])
         else:
             c = coefficients(group, step)
         to = [projection(feasible_set, params[i]) for i in bucket] if feasible_set else []
-        paths[bucket[0]].update(ours, theirs, first, second, most, c, to)
+        path.update(ours, theirs, first, second, most, c, to)
 
 
 def _part(tensor: Tensor, param: Tensor) -> Tensor:
