@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help compare test test-all check format bench picture constraints
+.PHONY: help compare test test-all compatibility check format bench picture constraints
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -13,14 +13,22 @@ help: ## list the targets
 	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
+.venv/.frameworks: .venv/.installed
+	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,frameworks]'
+	touch $@
+
 compare: .venv/.installed ## the main job: compare optimizers on real data; prints the report's path last
 	$(BIN)/adabelief compare fashion-mnist --preset quick --workers 2
 
 test: .venv/.installed ## the test suite
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: .venv/.installed ## the test suite with its slow tests
+test-all: .venv/.frameworks ## the test suite with its slow tests and those of frameworks
 	$(BIN)/python -m pytest
+
+compatibility: .venv/.frameworks ## run all tests and write docs/compatibility.md from their outcomes
+	$(BIN)/python -m pytest --record=.venv/record.json
+	$(BIN)/python docs/compatibility.py .venv/record.json
 
 check: .venv/.installed ## lint, format and types
 	$(BIN)/ruff check

@@ -18,27 +18,53 @@ Gradients = Sequence[Tensor | None]  # one for each parameter
 Run = Callable[[Mapping[str, Any], list[Tensor], Sequence[Gradients]], Iterator[list[State]]]
 
 
-def torch_path(foreach: bool | None, tensor_lr: bool = False) -> Run:
+def torch_path(**settings: Any) -> Run:
     """`AdaBelief`, which changes `params` in place; yields the states after each step."""
 
     def run(
         options: Mapping[str, Any], params: list[Tensor], grads: Sequence[Gradients]
     ) -> Iterator[list[State]]:
-        lr = options.get("lr", 1e-3)
-        options = {**options, "lr": torch.tensor(lr, dtype=torch.float64) if tensor_lr else lr}
-        optimizer = AdaBelief(params, foreach=foreach, **options)
-        for step in grads:
-            for param, grad in zip(params, step, strict=True):
-                param.grad = grad
-            optimizer.step()
-            yield [optimizer.state[param] for param in params]
+        optimizer = AdaBelief(params, **settings, **options)
+        yield from followed(optimizer, params, grads)
 
     return run
+
+
+def followed(
+    optimizer: AdaBelief, params: list[Tensor], grads: Sequence[Gradients]
+) -> Iterator[list[State]]:
+    for step in grads:
+        for param, grad in zip(params, step, strict=True):
+            param.grad = grad
+        optimizer.step()
+        yield [optimizer.state[param] for param in params]
+
+
+def tensor_lr(
+    options: Mapping[str, Any], params: list[Tensor], grads: Sequence[Gradients]
+) -> Iterator[list[State]]:
+    lr = torch.tensor(options.get("lr", 1e-3), dtype=torch.float64)
+    yield from followed(AdaBelief(params, **{**options, "lr": lr}), params, grads)
+
+
+def differentiable(
+    options: Mapping[str, Any], params: list[Tensor], grads: Sequence[Gradients]
+) -> Iterator[list[State]]:
+    """Through autograd's path, whose parameters may not be leaves that require gradients."""
+    for param in params:
+        param.requires_grad_(False)
+    yield from torch_path(differentiable=True)(options, params, grads)
 
 
 BACKENDS: Mapping[str, Run] = {
     "loop": torch_path(foreach=False),
     "foreach": torch_path(foreach=True),
     "chosen": torch_path(foreach=None),
-    "tensor lr": torch_path(foreach=None, tensor_lr=True),
+    "tensor lr": tensor_lr,
+    "capturable": torch_path(capturable=True, foreach=False),
+    "capturable foreach": torch_path(capturable=True, foreach=True),
+    "differentiable": differentiable,
 }
+
+# Their scalars are tensors in the dtype of the arithmetic, which rounds them.
+TRACED = {"capturable", "capturable foreach", "differentiable"}

@@ -15,6 +15,12 @@ with fused multiply-add or without, and with the corrections folded into scalars
     d = k m / D  k (e_m / D₋ + |m| e_D / (D D₋)) + 8u|d|,  D₋ = D − e_D    scalars, quotient
     θ' − α d     α (e_d + 3u|d|) + u|θ|           α r_t, product; sum
 
+Scalars that are computed on the device in the arithmetic's own dtype (`traced`) have a relative
+error of their own in k, ε̃ and α: log β, t log β, expm1 (condition ≤ 1), root and quotients make
+at most 8u. Under rectification ρ = Λ(L/2) + t(1 − Λ(tL/2)) has at most 35u (1/tanh x and 1/x at
+x ≥ 1/4), the reference's own ρ, a difference, 4 u₆₄ ρ_∞; r passes on
+(ρ/(ρ−4) + ρ/(ρ−2) + 1)/2 ≤ 4 times that, for ρ > 5.
+
 A cap at c makes e_d = u c where |d| is surely beyond it. Underflow adds the smallest subnormal
 at every line. Products of an error with u are covered by a factor 1 + 20u per step. In half
 precision the parameter is rounded once more, by u of its storage, and the reference goes on from
@@ -48,6 +54,7 @@ DEFAULTS: Mapping[str, Any] = {
     "bias_correction": True,
     "clip_update": None,
     "maximize": False,
+    "project": reference.everywhere,
 }
 
 
@@ -82,6 +89,7 @@ def next_bound(
     u: float,
     tiny: float,
     options: Mapping[str, Any],
+    traced: bool = False,
 ) -> Bound:
     """The bound after the step from `before` to `after`; the formulas are in the module's text."""
     o = {**DEFAULTS, **options}
@@ -109,6 +117,9 @@ def next_bound(
     correction1 = 1 - beta1**after.step if o["bias_correction"] else 1.0
     correction2 = 1 - beta2**after.step if o["bias_correction"] else 1.0
     factor = reference.rectification(after.step, beta2) if o["rectify"] else 1.0
+    e_scalar = 8 * u if traced else 0.0
+    if traced and o["rectify"]:
+        e_scalar += 4 * (35 * u + 4 * unit(torch.float64) * 2 / (1 - beta2))
     if factor is None:
         direction = m / correction1
         e_direction = e_m / correction1
@@ -116,13 +127,13 @@ def next_bound(
         root, outer_eps, scale = np.sqrt(belief), eps * correction2**0.5, correction2**0.5
         low_order = np.minimum(e_belief / root, np.sqrt(e_belief))
         divisor = root + outer_eps
-        e_divisor = low_order + u * root + 2 * u * outer_eps + u * divisor + tiny
+        e_divisor = low_order + u * root + (2 * u + e_scalar) * outer_eps + u * divisor + tiny
         low = divisor - e_divisor
         low = np.where(low > 0, low, np.nan)  # nothing can be said: `bounded` objects
         direction = scale / correction1 * m / divisor
         spread = e_m / low + m * e_divisor / (divisor * low)
         e_direction = scale / correction1 * spread
-    e_direction = e_direction + 8 * u * direction + tiny
+    e_direction = e_direction + (8 * u + e_scalar) * direction + tiny
     if o["clip_update"] is not None:
         cap = o["clip_update"]
         surely = direction - e_direction > cap
@@ -130,7 +141,7 @@ def next_bound(
         e_direction = np.where(surely, u * cap, e_direction + u * cap * perhaps)
         direction = np.minimum(direction, cap)
     step_size = lr * (1.0 if factor is None else factor)
-    e_step = step_size * (e_direction + 3 * u * direction)
+    e_step = step_size * (e_direction + (3 * u + e_scalar) * direction)
     e_param = e_param + e_step + u * np.abs(after.param) + tiny
     grown = ((1 + 20 * u) * error for error in (e_param, e_m, e_s, e_max))
     return Bound(*grown)
@@ -140,9 +151,14 @@ class Oracle:
     """The true trajectory of parameters of one dtype; `expect` compares an implementation with it.
 
     The algorithm is elementwise, so all of them are one long vector here.
+
+    Args:
+        params: where it starts; read only.
+        traced: whether the implementation's scalars are tensors.
     """
 
-    def __init__(self, params: Sequence[Tensor]) -> None:
+    def __init__(self, params: Sequence[Tensor], *, traced: bool = False) -> None:
+        self.traced = traced
         self.dtype = params[0].dtype
         self.real = self.dtype.to_real() if self.dtype.is_complex else self.dtype
         self.start = as_vector(params)
@@ -184,7 +200,9 @@ class Oracle:
         # ε = 0 and no gradient yet: 0/0 is NaN here and must be NaN there.
         with np.errstate(invalid="ignore", divide="ignore"):
             after = reference.adabelief(self.state, grad, **options)
-            self.bound = next_bound(self.bound, self.state, grad, after, u, tiny, options)
+            self.bound = next_bound(
+                self.bound, self.state, grad, after, u, tiny, options, self.traced
+            )
         self.state = after
 
 

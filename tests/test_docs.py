@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import re
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,3 +53,31 @@ def test_make_targets_in_the_documentation_exist() -> None:
     }  # fmt: skip
     assert named
     assert named <= targets
+
+
+def compatibility() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "docs" / "compatibility.py"))
+
+
+def test_the_compatibility_matrix_has_every_feature_and_every_defect_and_all_pass() -> None:
+    module, page = compatibility(), (ROOT / "docs" / "compatibility.md").read_text()
+    features = [name for section in module["FEATURES"].values() for name in section]
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if "|" in line]
+    assert [name for name in features if name not in rows] == []
+    assert [number for number in module["DEFECTS"] if str(number) not in rows] == []
+    assert sorted(module["DEFECTS"]) == list(range(1, 27))
+    assert "✗" not in page
+    assert "skipped" not in page
+
+
+def test_a_failing_or_missing_test_shows_in_the_compatibility_matrix() -> None:
+    module = compatibility()
+    record = [
+        {"id": "test_x.py::test_a[loop]", "foreach": "False", "outcome": "passed"},
+        {"id": "test_x.py::test_a[foreach]", "foreach": "True", "outcome": "failed"},
+        {"id": "test_x.py::test_a[both]", "foreach": "True", "outcome": "passed"},
+        {"id": "test_x.py::test_b", "foreach": "None", "outcome": "skipped"},
+    ]
+    assert module["row"]("it", record, ["test_x.py"]) == "| it | ✓ 1 | ✗ 1 of 2 | skipped |"
+    with pytest.raises(SystemExit, match=r"it: no outcome of test_y\.py in the record"):
+        module["row"]("it", record, ["test_y.py"])

@@ -136,7 +136,7 @@ def test_closure_is_called_with_gradients_on() -> None:
 
     def closure() -> float:
         loss = (param**2).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss.item()
 
     before = (start() ** 2).sum().item()

@@ -112,15 +112,19 @@ def test_named_parameters_keep_their_names() -> None:
 @all_paths
 def test_a_sparse_gradient_is_refused_before_anything_moves(path: bool | None) -> None:
     first, second, third = with_gradient(4), with_gradient(3, 3), with_gradient(2, seed=2)
-    optimizer = AdaBelief([{"params": [first]}, {"params": [third, second]}], foreach=path)
+    groups: list[dict[str, Any]] = [
+        {"params": [first]},
+        {"params": [third, second], "weight_decay": 0.1},
+    ]
+    optimizer = AdaBelief(groups, foreach=path)
     optimizer.step()
     second.grad = torch.eye(3).to_sparse()
     before = [tensor.detach().clone() for tensor in everything(optimizer)]
     with pytest.raises(RuntimeError) as raised:
         optimizer.step()
     assert str(raised.value) == (
-        "AdaBelief does not support sparse gradients, got layout torch.sparse_coo; "
-        "use sparse=False in the layer that makes them"
+        "AdaBelief does not support sparse gradients with weight_decay=0.1: the decay of rows "
+        "without a gradient would be left out; use sparse=False in the layer that makes them"
     )
     for old, new in zip(before, everything(optimizer), strict=True):
         assert torch.equal(old, new)

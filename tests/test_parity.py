@@ -11,7 +11,7 @@ from torch import Tensor
 
 from adabelief import AdaBelief
 from adabelief.update import FOREACH_CPU_BELOW
-from backends import BACKENDS
+from backends import BACKENDS, TRACED
 from cases import (
     BY_NAME,
     CASES,
@@ -39,7 +39,7 @@ def follow(
 ) -> Oracle:
     """Run a backend, compare after every step, and return the oracle as it is at the end."""
     params = [param.detach().requires_grad_() for param in params]
-    oracle = Oracle(params)
+    oracle = Oracle(params, traced=backend in TRACED)
     run = BACKENDS[backend](options, params, grads)
     for step, states in zip(grads, run, strict=True):
         oracle.expect(step, params, states, options)

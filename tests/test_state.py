@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from adabelief import AdaBelief
-from adabelief.update import FOREACH_CPU_BELOW, choose, foreach, loop
+from adabelief.state import fill
+from adabelief.update import FOREACH_CPU_BELOW, choose, foreach, functional, lazy, loop
 from cases import BY_NAME, SHAPES, as_param, normal, with_gradient
 from oracle import Oracle
 
@@ -145,13 +147,63 @@ def test_a_model_may_be_cast_to_half_precision_after_some_steps(path: bool | Non
     assert bool(param.isfinite().all())
 
 
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize(
+    ("first", "then"), [(torch.float32, torch.float64), (torch.float64, torch.float32)]
+)
+@all_paths
+def test_a_model_may_be_cast_after_some_steps_and_its_state_goes_with_it(
+    path: bool | None, first: torch.dtype, then: torch.dtype, capturable: bool
+) -> None:
+    param = with_gradient(5, dtype=first)
+    optimizer = AdaBelief([param], amsgrad=True, foreach=path, capturable=capturable)
+    optimizer.step()
+    param.data = param.data.to(then)
+    fresh = AdaBelief([param.detach().clone()], amsgrad=True, foreach=path, capturable=capturable)
+    fresh.load_state_dict(optimizer.state_dict())  # casts to the dtype of the computation
+    for one in (optimizer, fresh):
+        moved = one.param_groups[0]["params"][0]
+        moved.grad = torch.ones(5, dtype=then)
+        one.step()
+        assert {value.dtype for name, value in one.state[moved].items() if name != "step"} == {then}
+    assert torch.equal(param, fresh.param_groups[0]["params"][0])
+
+
+def test_the_state_goes_to_the_device_of_a_parameter_that_was_moved() -> None:
+    """Without a second device to move a model to, the function that `step` calls for it."""
+    with FakeTensorMode():
+        here, there = torch.empty(3), torch.empty(3, device="cuda")
+        state: dict[str, Tensor] = {}
+        fill(state, here, amsgrad=True, capturable=False)
+        fill(state, there, amsgrad=True, capturable=False)
+        devices = {name: value.device.type for name, value in state.items()}
+    assert devices.pop("step") == "cpu"
+    assert set(devices.values()) == {"cuda"}
+
+
 def test_small_cpu_tensors_go_to_foreach_and_large_ones_to_the_loop() -> None:
     small, large = torch.empty(FOREACH_CPU_BELOW - 1), torch.empty(FOREACH_CPU_BELOW)
-    assert choose(small, None) is foreach
-    assert choose(nn.Parameter(small), None) is foreach
-    assert choose(large, None) is loop
+    assert chosen(small, None) is foreach
+    assert chosen(nn.Parameter(small), None) is foreach
+    assert chosen(large, None) is loop
     for tensor, wish in itertools.product((small, large), (True, False)):
-        assert choose(tensor, wish) is (foreach if wish else loop)
+        assert chosen(tensor, wish) is (foreach if wish else loop)
+
+
+@pytest.mark.parametrize("wish", [None, True, False])
+def test_what_a_gradient_or_an_option_needs_comes_before_the_wish(wish: bool | None) -> None:
+    small, large = torch.empty(3), torch.empty(FOREACH_CPU_BELOW)
+    assert chosen(small.to_sparse(), wish) is lazy
+    assert chosen(large, wish, traced=True) is (foreach if wish else functional)
+    assert chosen(small, wish, traced=True) is (functional if wish is False else foreach)
+    for tensor in (small, large):
+        assert chosen(tensor, wish, traced=True, differentiable=True) is functional
+
+
+def chosen(
+    tensor: Tensor, wish: bool | None, traced: bool = False, differentiable: bool = False
+) -> object:
+    return choose(tensor, tensor, wish, traced=traced, differentiable=differentiable)
 
 
 def test_tensor_subclasses_and_other_devices_go_to_the_loop_unless_told() -> None:
@@ -159,9 +211,9 @@ def test_tensor_subclasses_and_other_devices_go_to_the_loop_unless_told() -> Non
         pass
 
     special = torch.zeros(3).as_subclass(Special)
-    assert choose(special, None) is loop
-    assert choose(special, True) is foreach
-    assert choose(torch.empty(3, device="meta"), None) is loop
+    assert chosen(special, None) is loop
+    assert chosen(special, True) is foreach
+    assert chosen(torch.empty(3, device="meta"), None) is loop
 
 
 @pytest.mark.parametrize(("wish", "called"), [(True, "foreach"), (False, "loop")])

@@ -107,7 +107,7 @@ def test_step_is_one_step_of_the_optimizer_on_that_batch() -> None:
 
     inputs, targets = one.batch(2)
     loss = nn.functional.cross_entropy(twin(inputs), targets)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.optim.SGD(twin.parameters(), lr=0.1).step()
     assert dict(logged) == {"loss": loss.detach()}
     assert not logged["loss"].requires_grad

@@ -2,9 +2,11 @@
 
 from importlib.metadata import version
 
+from adabelief.groups import describe as describe
+from adabelief.groups import param_groups as param_groups
 from adabelief.hyperparameters import Hyperparameters as Hyperparameters
 from adabelief.optimizer import AdaBelief as AdaBelief
 from adabelief.recipes import recipes as recipes
 
-__all__ = ["AdaBelief", "Hyperparameters", "recipes"]
+__all__ = ["AdaBelief", "Hyperparameters", "describe", "param_groups", "recipes"]
 __version__ = version("adabelief")

@@ -1,18 +1,26 @@
-"""Every scalar of step t, computed in double precision on the host; no arrays.
+"""Every scalar of step t; no arrays.
 
 `Coefficients` is all that the update rules in `update/` are told: they know neither groups,
-nor options, nor t.
+nor options, nor t. On the host they are floats, in double precision. Where the host must not
+know t (CUDA graphs, torch.compile) or where gradients flow through them (differentiable=True),
+those that depend on t or on a tensor option are tensors with one number for each array.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+# A float, or a tensor of shape (n,), one number for each of the n arrays of an update.
+Scalar: TypeAlias = Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Coefficients:
     """The scalars of one step, named by what they do to the arrays.
 
@@ -21,59 +29,122 @@ class Coefficients:
 
     Args:
         maximize: whether the gradient changes its sign.
-        coupled_decay: λ in g ← g + λθ; 0 when there is none.
-        keep: factor on θ before the update: 1 − αλ, 1 − λ, or 1.
+        coupled_decay: λ in g ← g + λθ; None when there is none.
+        keep: factor on θ before the update: 1 − αλ, or 1 − λ; None when it is 1.
         beta1: β₁.
         beta2: β₂.
-        eps: ε inside s.
+        eps: ε inside s, a float always.
         outer_eps: ε √(1 − β₂ᵗ), the ε beside the root.
         amsgrad: whether the running maximum of s is in the denominator.
-        adaptive: False in RAdam's first steps, where the direction is m̂ alone.
+        adaptive: False in RAdam's first steps, where the direction is m̂ alone; a tensor of
+            booleans where t is one.
         direction_scale: √(1 − β₂ᵗ) / (1 − β₁ᵗ); without the root's factor if not adaptive.
         step_size: α, times r_t with rectification.
         clip_update: largest magnitude of an element of the direction, or None.
+        metric_scale: 1 / √(1 − β₂ᵗ): the projection's metric is √ŝ = `metric_scale` · √s.
     """
 
     maximize: bool
-    coupled_decay: float
-    keep: float
-    beta1: float
-    beta2: float
+    coupled_decay: Scalar
+    keep: Scalar
+    beta1: Scalar
+    beta2: Scalar
     eps: float
-    outer_eps: float
+    outer_eps: Scalar
     amsgrad: bool
-    adaptive: bool
-    direction_scale: float
-    step_size: float
+    adaptive: bool | Tensor
+    direction_scale: Scalar
+    step_size: Scalar
     clip_update: float | None
+    metric_scale: Scalar
+
+    def of(self, index: int) -> Coefficients:
+        """The scalars of array number `index`: tensors of shape (n,) become 0-dim."""
+        own: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name, value in own.items():
+            own[name] = value[index] if isinstance(value, Tensor) else value
+        return Coefficients(**own)
 
 
 def coefficients(group: Mapping[str, Any], step: int) -> Coefficients:
     """Return the scalars of update number `step` (1 at the first) under a group's options."""
-    # float: a learning rate may be a tensor, and any of them a Fraction or a NumPy number.
-    lr, eps, weight_decay = (float(group[name]) for name in ("lr", "eps", "weight_decay"))
+    # float: any of them may be a tensor, a Fraction or a NumPy number.
+    lr, weight_decay = float(group["lr"]), float(group["weight_decay"])
     beta1, beta2 = (float(beta) for beta in group["betas"])
-    clip_update = group["clip_update"]
-    coupled = not group["decoupled_weight_decay"]
-    shrink = 0.0 if coupled else weight_decay if group["fixed_decay"] else lr * weight_decay
-    bias_correction1 = 1 - beta1**step if group["bias_correction"] else 1.0
-    root_bias_correction2 = math.sqrt(1 - beta2**step) if group["bias_correction"] else 1.0
+    corrected = group["bias_correction"]
+    bias_correction1 = 1 - beta1**step if corrected else 1.0
+    root_bias_correction2 = math.sqrt(1 - beta2**step) if corrected else 1.0
     rectified = rectification(step, beta2) if group["rectify"] else 1.0
     adaptive = rectified is not None
     return Coefficients(
-        maximize=group["maximize"],
-        coupled_decay=weight_decay if coupled else 0.0,
-        keep=1 - shrink,
+        **_decay(group, lr, weight_decay),
         beta1=beta1,
         beta2=beta2,
-        eps=eps,
-        outer_eps=eps * root_bias_correction2,
-        amsgrad=group["amsgrad"],
+        outer_eps=float(group["eps"]) * root_bias_correction2,
         adaptive=adaptive,
         direction_scale=(root_bias_correction2 if adaptive else 1.0) / bias_correction1,
         step_size=lr if rectified is None else lr * rectified,
-        clip_update=None if clip_update is None else float(clip_update),
+        metric_scale=1 / root_bias_correction2,
     )
+
+
+def traced_coefficients(
+    group: Mapping[str, Any], steps: Sequence[Tensor], like: Tensor
+) -> Coefficients:
+    """The same as tensors, computed where the arrays are and without a look at their values.
+
+    Args:
+        group: options; lr, weight_decay and betas may be tensors, which keep their gradients.
+        steps: 0-dim tensors, t of each array.
+        like: an array; its dtype is that of the arithmetic.
+    """
+
+    def scalar(value: float | Tensor) -> Any:
+        """Tensors as shape (n,), beside the arrays; floats as they are."""
+        if not isinstance(value, Tensor):
+            return value
+        return value.reshape(()).to(like.device, like.dtype).expand(len(steps))
+
+    lr, weight_decay, beta1, beta2 = map(
+        scalar, (group["lr"], group["weight_decay"], *group["betas"])
+    )
+    step = torch.stack([step.to(like.device, like.dtype) for step in steps])
+    # expm1 keeps the digits that 1 − βᵗ loses for β near 1 in float32.
+    one_minus_power2 = -torch.expm1(step * _log(beta2))
+    corrected = group["bias_correction"]
+    bias_correction1 = -torch.expm1(step * _log(beta1)) if corrected else torch.ones_like(step)
+    root_bias_correction2 = one_minus_power2.sqrt() if corrected else torch.ones_like(step)
+    numerator, step_size, adaptive = root_bias_correction2, lr, None
+    if group["rectify"]:
+        adaptive, factor = _traced_rectification(step, beta2)
+        numerator = torch.where(adaptive, root_bias_correction2, 1.0)
+        step_size = lr * factor
+    return Coefficients(
+        **_decay(group, lr, weight_decay),
+        beta1=beta1,
+        beta2=beta2,
+        outer_eps=float(group["eps"]) * root_bias_correction2,
+        adaptive=True if adaptive is None else adaptive,
+        direction_scale=numerator / bias_correction1,
+        step_size=step_size,
+        metric_scale=1 / root_bias_correction2,
+    )
+
+
+def _decay(group: Mapping[str, Any], lr: Scalar, weight_decay: Scalar) -> dict[str, Any]:
+    """The decay, and what does not depend on t."""
+    clip_update = group["clip_update"]
+    some = isinstance(weight_decay, Tensor) or weight_decay != 0
+    coupled = not group["decoupled_weight_decay"]
+    shrink = weight_decay if group["fixed_decay"] else lr * weight_decay
+    return {
+        "maximize": group["maximize"],
+        "coupled_decay": weight_decay if some and coupled else None,
+        "keep": 1 - shrink if some and not coupled else None,
+        "eps": float(group["eps"]),
+        "amsgrad": group["amsgrad"],
+        "clip_update": None if clip_update is None else float(clip_update),
+    }
 
 
 def rectification(step: int, beta2: float) -> float | None:
@@ -84,3 +155,40 @@ def rectification(step: int, beta2: float) -> float | None:
         return None
     numerator = (sma_length - 4) * (sma_length - 2) * sma_max
     return math.sqrt(numerator / ((sma_max - 4) * (sma_max - 2) * sma_length))
+
+
+def _traced_rectification(step: Tensor, beta2: Scalar) -> tuple[Tensor, Tensor]:
+    """(whether ρ_t > 5, r_t where it is and 1 elsewhere), as `rectification`.
+
+    There ρ_t is a small difference of large numbers, which float32 cannot resolve: with β₂ = 0.9999
+    it would start a step early. With L = −log β₂ and Λ(x) = coth x − 1/x the same number is
+    ρ_t = Λ(L/2) + t (1 − Λ(tL/2)), for 2tβ₂ᵗ/(1 − β₂ᵗ) = t (coth(tL/2) − 1) and ρ_∞ = coth(L/2).
+    """
+    half = torch.ones_like(step) * (-_log(beta2) / 2)
+    sma_max = 2 / (1 - beta2) - 1
+    sma_length = _langevin(half) + step * (1 - _langevin(step * half))
+    adaptive = sma_length > 5
+    # Elsewhere the root may be of a negative number, whose gradient would be NaN.
+    safe = torch.where(adaptive, sma_length, torch.full_like(sma_length, 6.0))
+    ratio = (safe - 4) * (safe - 2) * sma_max / ((sma_max - 4) * (sma_max - 2) * safe)
+    return adaptive, torch.where(adaptive, ratio, 1.0).sqrt()
+
+
+# 2²ⁿ B₂ₙ / (2n)!, n = 1 … 7: Λ(x) = x/3 − x³/45 + …; beyond x = 1/4 the next is under 1e-17.
+LANGEVIN = (1 / 3, -1 / 45, 2 / 945, -1 / 4725, 2 / 93555, -1382 / 638512875, 4 / 18243225)
+
+
+def _langevin(x: Tensor) -> Tensor:
+    """Λ(x) = coth x − 1/x for x > 0, by its series where the difference would lose digits."""
+    small = torch.where(x < 0.25, x, 0.0)
+    series = torch.zeros_like(x)
+    for coefficient in reversed(LANGEVIN):
+        series = series * small**2 + coefficient
+    large = torch.where(x < 0.25, 1.0, x)
+    return torch.where(x < 0.25, series * small, 1 / torch.tanh(large) - 1 / large)
+
+
+def _log(beta: Scalar) -> Scalar:
+    if isinstance(beta, Tensor):
+        return beta.log()
+    return math.log(beta) if beta else -math.inf

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from adabelief.feasible import FeasibleSet
 
 # Options that are either on or off; their meaning is in the docstring of AdaBelief.
 SWITCHES = (
@@ -17,6 +20,8 @@ SWITCHES = (
     "rectify",
     "bias_correction",
     "maximize",
+    "capturable",
+    "differentiable",
 )
 
 
@@ -30,28 +35,38 @@ class Hyperparameters:
     """
 
     lr: float | Tensor = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, float] | tuple[Tensor, Tensor] = (0.9, 0.999)
     eps: float = 1e-16
-    weight_decay: float = 0.0
+    weight_decay: float | Tensor = 0.0
     decoupled_weight_decay: bool = True
     fixed_decay: bool = False
     amsgrad: bool = False
     rectify: bool = False
     bias_correction: bool = True
     clip_update: float | None = None
+    feasible_set: FeasibleSet | None = None
     maximize: bool = False
     foreach: bool | None = None
+    capturable: bool = False
+    differentiable: bool = False
 
     def __post_init__(self) -> None:
-        _check_lr(self.lr)
+        _check_number("lr", _value("lr", self.lr), "[0, inf)")
         _check_betas(self.betas)
         _check_number("eps", self.eps, "[0, inf)")
         _check_decay(self.weight_decay, self.decoupled_weight_decay, self.fixed_decay)
+        _check_set(self.feasible_set)
         if self.clip_update is not None:
             _check_number("clip_update", self.clip_update, "(0, inf)")
         for name in SWITCHES:
             _check_kind(name, getattr(self, name), (True, False))
         _check_kind("foreach", self.foreach, (True, False, None))
+        if self.foreach and self.differentiable:
+            msg = (
+                "foreach must be None or False with differentiable=True, got True: "
+                "its operations are in place, which autograd cannot go through"
+            )
+            raise ValueError(msg)
 
     @classmethod
     def of(cls, group: Mapping[str, Any]) -> Hyperparameters:
@@ -80,30 +95,45 @@ def _check_kind(name: str, value: object, choices: tuple[object, ...]) -> None:
         raise TypeError(msg)
 
 
-def _check_lr(lr: float | Tensor) -> None:
-    if isinstance(lr, Tensor):
-        if lr.numel() != 1:
-            msg = f"lr must be a number or a tensor of one element, got shape {tuple(lr.shape)}"
-            raise ValueError(msg)
-        lr = lr.item()
-    _check_number("lr", lr, "[0, inf)")
+def _value(name: str, value: object) -> object:
+    """The number in a tensor of one element; anything else as it is."""
+    if not isinstance(value, Tensor):
+        return value
+    if value.numel() != 1:
+        msg = f"Tensor {name} must be 1-element, got shape {tuple(value.shape)}"
+        raise ValueError(msg)
+    return value.item()
 
 
-def _check_betas(betas: tuple[float, float]) -> None:
+def _check_betas(betas: object) -> None:
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:
         msg = f"betas must be a pair of numbers, got {betas!r}"
         raise TypeError(msg)
-    if isinstance(betas[0], Real) and betas[0] is not False and betas[0] == 0:
+    if len({isinstance(beta, Tensor) for beta in betas}) == 2:
+        msg = f"betas must be either both floats or both Tensors, got {betas!r}"
+        raise ValueError(msg)
+    beta1, beta2 = (_value(f"betas[{i}]", beta) for i, beta in enumerate(betas))
+    if isinstance(beta1, Real) and not isinstance(beta1, bool) and float(beta1) == 0:
         msg = (
             "betas[0] must be in (0, 1), got 0: the moment would equal the gradient, so the belief "
             "(g - m)² would be 0 for ever and the step would explode; take betas[0]=0.01 or more"
         )
         raise ValueError(msg)
-    _check_number("betas[0]", betas[0], "(0, 1)")
-    _check_number("betas[1]", betas[1], "[0, 1)")
+    _check_number("betas[0]", beta1, "(0, 1)")
+    _check_number("betas[1]", beta2, "[0, 1)")
 
 
-def _check_decay(weight_decay: float, decoupled: bool, fixed: bool) -> None:
+def _check_set(feasible_set: object) -> None:
+    is_set = callable(getattr(feasible_set, "project", None)) and not isinstance(feasible_set, type)
+    if feasible_set is not None and not is_set:
+        msg = (
+            "feasible_set must be None or have project(point, metric), such as "
+            f"adabelief.feasible.Box(-1, 1), got {feasible_set!r}"
+        )
+        raise TypeError(msg)
+
+
+def _check_decay(weight_decay: float | Tensor, decoupled: bool, fixed: bool) -> None:
     if fixed is True and decoupled is False:
         msg = (
             "fixed_decay=True needs decoupled_weight_decay=True, got False: "
@@ -111,4 +141,5 @@ def _check_decay(weight_decay: float, decoupled: bool, fixed: bool) -> None:
         )
         raise ValueError(msg)
     # A fixed decay above 1 would flip the sign of every parameter at every step.
-    _check_number("weight_decay", weight_decay, "[0, 1]" if fixed is True else "[0, inf)")
+    allowed = "[0, 1]" if fixed is True else "[0, inf)"
+    _check_number("weight_decay", _value("weight_decay", weight_decay), allowed)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from adabelief.coefficients import coefficients
+from adabelief.checkpoint import check_fits, read, translate
+from adabelief.dispatch import Arrays, check_lazy, check_params, update
 from adabelief.hyperparameters import Hyperparameters
-from adabelief.state import State, check_loadable, fill, restore, step_count
-from adabelief.update import choose
+from adabelief.state import check_loadable, fill, restore, step_count
+
+if TYPE_CHECKING:
+    from adabelief.feasible import FeasibleSet
 
 
 class AdaBelief(Optimizer):
@@ -33,8 +36,9 @@ class AdaBelief(Optimizer):
 
     Args:
         params: parameters, named parameters, or dicts of groups, as for every torch optimizer.
-        lr: α ≥ 0, a number or a tensor of one element. No element moves by more than about
-            lr · |m̂| / (√ŝ + ε): 1.1 lr at the first step with β₁ = 0.9.
+        lr: α ≥ 0, a number or a tensor of one element (so may be `weight_decay` and both betas).
+            No element moves by more than about lr · |m̂| / (√ŝ + ε): 1.1 lr at the first step
+            with β₁ = 0.9.
         betas: (β₁, β₂). β₁ = 0 is refused: the residual g − m would vanish.
         eps: ε ≥ 0. Because it is added to s at every step it puts an exact floor under the
             denominator, √(ε / (1 − β₂)) + ε at every t: 3.2e-7 for 1e-16, 3.2e-3 for 1e-8
@@ -50,13 +54,20 @@ class AdaBelief(Optimizer):
         clip_update: largest |m̂ / (√ŝ + ε)| of any element: a guard for gradients that hardly
             change, where s → 0. With it no element moves by more than lr · clip_update.
         maximize: ascend.
+        feasible_set: F; after each step θ is projected onto it, Π_{F,√ŝ}: the nearest point of
+            F in the metric √ŝ, see `adabelief.feasible`. None is no constraint.
         foreach: True runs each operation over all tensors at once, False one tensor after the
             other; None chooses what is faster (docs/decisions.md).
+        capturable: keep t beside the parameters and never look at a value from the host, so that
+            the step can be captured in a CUDA graph. A tensor lr must lie there too. Not run on
+            a GPU by us; checked with fake CUDA tensors.
+        differentiable: let autograd go through the step. Parameters must then not be leaves,
+            and losses be computed from clones of them (examples/meta_learning.py).
 
     Raises:
         ValueError: an option is out of range; the message has name, value and range.
         TypeError: an option is of the wrong kind.
-        RuntimeError: at `step`, for sparse gradients.
+        RuntimeError: at `step`, for sparse gradients where an option needs all rows.
 
     Example:
         >>> model = torch.nn.Linear(2, 1)
@@ -69,9 +80,9 @@ class AdaBelief(Optimizer):
         self,
         params: ParamsT,
         lr: float | Tensor = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        betas: tuple[float, float] | tuple[Tensor, Tensor] = (0.9, 0.999),
         eps: float = 1e-16,
-        weight_decay: float = 0.0,
+        weight_decay: float | Tensor = 0.0,
         *,
         decoupled_weight_decay: bool = True,
         fixed_decay: bool = False,
@@ -79,8 +90,11 @@ class AdaBelief(Optimizer):
         rectify: bool = False,
         bias_correction: bool = True,
         clip_update: float | None = None,
+        feasible_set: FeasibleSet | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
     ) -> None:
         checked = Hyperparameters(
             lr=lr,
@@ -93,21 +107,67 @@ class AdaBelief(Optimizer):
             rectify=rectify,
             bias_correction=bias_correction,
             clip_update=clip_update,
+            feasible_set=feasible_set,
             maximize=maximize,
             foreach=foreach,
+            capturable=capturable,
+            differentiable=differentiable,
         )
         super().__init__(params, {f.name: getattr(checked, f.name) for f in fields(checked)})
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        params: ParamsT,
+        checkpoint: Mapping[str, Any] | str | os.PathLike[str],
+        *,
+        source: str | None = None,
+        **options: Any,
+    ) -> AdaBelief:
+        """Return an optimizer that goes on where another AdaBelief, or Adam, stopped.
+
+        Args:
+            params: as for the constructor, in the groups and the order of the checkpoint.
+            checkpoint: an optimizer's state_dict, a training checkpoint with one in it, or the
+                path of a file with either (read with `torch.load(weights_only=True)`).
+            source: which library wrote it, one of `adabelief.checkpoint.SOURCES`; None tells it
+                from the keys. "adam" is a warm start from torch's Adam or AdamW and must be
+                asked for.
+            options: as for the constructor; they win over the checkpoint's, in every group. What
+                neither says has that library's default.
+
+        Warns:
+            UserWarning: for everything that was assumed or will not go on as it would have in
+                the other library; docs/checkpoints.md has all of it.
+
+        Raises:
+            ValueError: the checkpoint is damaged, does not fit `params`, is not an AdaBelief's,
+                or has options that have no counterpart. Nothing given is ever changed.
+            TypeError: an option is of the wrong kind or not known.
+        """
+        translation = translate(read(checkpoint), source=source, options=options)
+        optimizer = cls(params, **options)
+        check_fits(translation.state_dict, optimizer.param_groups)
+        optimizer.load_state_dict(translation.state_dict)
+        translation.warn(stacklevel=2)
+        return optimizer
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group; what it does not say is taken from the constructor.
 
         Raises:
-            ValueError: an option is out of range; the optimizer is then as it was before.
+            ValueError: an option is out of range, or a parameter is sparse, or complex where a
+                feasible set wants reals; the optimizer is then as it was before.
             TypeError: an option is of the wrong kind; likewise.
         """
         if isinstance(param_group, dict):
             Hyperparameters.of({**self.defaults, **param_group})
         super().add_param_group(param_group)
+        try:
+            check_params(self.param_groups[-1])
+        except ValueError:
+            self.param_groups.pop()
+            raise
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over pickled or loaded state; options unknown to an older version get defaults."""
@@ -155,7 +215,6 @@ class AdaBelief(Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Do one update of every parameter that has a gradient.
 
@@ -164,60 +223,60 @@ class AdaBelief(Optimizer):
 
         Returns:
             What the closure returned, or None.
+
+        Raises:
+            RuntimeError: a gradient is sparse and an option needs all rows, or a CUDA graph is
+                being captured and capturable is off. Nothing has moved then.
         """
+        self._check_capture()
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         # All gradients are looked at before the first parameter moves: a refused one costs nothing.
-        gathered = []
+        gathered: list[tuple[dict[str, Any], Arrays]] = []
         for group in self.param_groups:
-            params: list[Tensor] = []
-            states: list[State] = []
-            self._init_group(group, params, states)
-            if params:
-                gathered.append((group, params, states))
-        for group, params, states in gathered:
-            torch._foreach_add_([state["step"] for state in states], 1)
-            _update(group, params, states)
+            arrays: Arrays = ([], [], [], [], [], [])
+            self._init_group(group, *arrays)
+            if arrays[0]:
+                gathered.append((group, arrays))
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            for group, arrays in gathered:
+                update(group, *arrays)
         return loss
 
+    # torch.compile runs a method of this name while it traces, and takes the lists as inputs.
     def _init_group(
-        self, group: Mapping[str, Any], params: list[Tensor], states: list[State]
+        self,
+        group: Mapping[str, Any],
+        params: list[Tensor],
+        grads: list[Tensor],
+        exp_avgs: list[Tensor],
+        exp_avg_vars: list[Tensor],
+        max_exp_avg_vars: list[Tensor],
+        steps: list[Tensor],
     ) -> None:
         """Gather the parameters that have gradients, and their state, new where it is missing."""
         for param in group["params"]:
             if param.grad is None:
                 continue
             if param.grad.layout is not torch.strided:
-                msg = (
-                    "AdaBelief does not support sparse gradients, got layout "
-                    f"{param.grad.layout}; use sparse=False in the layer that makes them"
-                )
-                raise RuntimeError(msg)
-            fill(self.state[param], param, amsgrad=group["amsgrad"])
+                check_lazy(group)
+            state = self.state[param]
+            fill(state, param, amsgrad=group["amsgrad"], capturable=group["capturable"])
             params.append(param)
-            states.append(self.state[param])
+            grads.append(param.grad)
+            exp_avgs.append(state["exp_avg"])
+            exp_avg_vars.append(state["exp_avg_var"])
+            if group["amsgrad"]:
+                max_exp_avg_vars.append(state["max_exp_avg_var"])
+            steps.append(state["step"])
 
-
-def _update(group: Mapping[str, Any], params: list[Tensor], states: list[State]) -> None:
-    """Sort the tensors into buckets of one device, dtype, step and path, and update each."""
-    buckets: dict[tuple[Any, ...], list[tuple[Tensor, State]]] = defaultdict(list)
-    for param, state in zip(params, states, strict=True):
-        path = choose(param, group["foreach"])
-        buckets[path, param.device, param.dtype, int(state["step"])].append((param, state))
-    for (path, _, _, step), bucket in buckets.items():
-        path.update(
-            [_real(param) for param, _ in bucket],
-            # Autograd's gradients of complex parameters may be lazily conjugated views.
-            [_real(param.grad.resolve_conj()) for param, _ in bucket if param.grad is not None],
-            [_real(state["exp_avg"]) for _, state in bucket],
-            [_real(state["exp_avg_var"]) for _, state in bucket],
-            [_real(state["max_exp_avg_var"]) for _, state in bucket] if group["amsgrad"] else [],
-            coefficients(group, step),
-        )
-
-
-def _real(tensor: Tensor) -> Tensor:
-    """A complex tensor as pairs of reals: the algorithm is elementwise on those."""
-    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
+    def _check_capture(self) -> None:
+        """Refuse to be captured into a CUDA graph with a step count that the host keeps."""
+        if torch.compiler.is_compiling() or not torch.cuda.is_available():
+            return
+        capturable = all(group["capturable"] for group in self.param_groups)
+        if not capturable and torch.cuda.is_current_stream_capturing():
+            msg = "capturable must be True to capture step() in a CUDA graph, got False"
+            raise RuntimeError(msg)

@@ -21,24 +21,42 @@ def state_dtype(param: Tensor) -> torch.dtype:
     return torch.float32 if param.dtype in (torch.float16, torch.bfloat16) else param.dtype
 
 
-def fill(state: State, param: Tensor, *, amsgrad: bool) -> None:
+def fill(state: State, param: Tensor, *, amsgrad: bool, capturable: bool) -> None:
     """Add what is missing to a parameter's state: all of it before the first step."""
     if "exp_avg" not in state:
-        state["step"] = step_count(0)
+        # zeros: no copy from the host; on the host a constant, which fake tensors can read.
+        state["step"] = (
+            torch.zeros((), dtype=torch.float32, device=param.device)
+            if capturable
+            else step_count(0)
+        )
         state["exp_avg"] = _zeros(param)
         state["exp_avg_var"] = _zeros(param)
+    wanted = state_dtype(param)
+    if state["exp_avg"].dtype != wanted or state["exp_avg"].device != param.device:
+        # The model was cast or moved after the first step (`model.double()`, `model.cuda()`).
+        for key in STATE_TENSORS:
+            if key in state:
+                state[key] = state[key].to(param.device, wanted)
     if amsgrad and "max_exp_avg_var" not in state:
         # Zero is below every s, so switching amsgrad on later starts at that moment's s.
         state["max_exp_avg_var"] = _zeros(param)
+    if capturable and state["step"].device != param.device:  # switched on later
+        state["step"] = state["step"].to(param.device)
 
 
 def _zeros(param: Tensor) -> Tensor:
     return torch.zeros_like(param, dtype=state_dtype(param), memory_format=torch.preserve_format)
 
 
-def step_count(step: float | Tensor) -> Tensor:
-    """Step t on the host in float32 whatever torch's defaults: bfloat16 would stop at 256."""
-    return torch.tensor(float(step), dtype=torch.float32, device="cpu")
+def step_count(step: float | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """Step t in float32 whatever torch's defaults: bfloat16 would stop at 256.
+
+    On the host, or beside the parameter where it must advance without the host (capturable).
+    """
+    if isinstance(step, Tensor):
+        return step.detach().to(device, torch.float32, copy=True).reshape(())
+    return torch.tensor(float(step), dtype=torch.float32, device=device)
 
 
 def check_loadable(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
@@ -74,10 +92,17 @@ def _pairs(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> list[tuple[An
 
 def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
     """Copy the state's tensors again from the checkpoint, in the dtype of the computation."""
+    on_device = {
+        param
+        for group in optimizer.param_groups
+        for param in group["params"]
+        if group["capturable"]
+    }
     for index, param in _pairs(optimizer, state_dict):
         for key, value in state_dict["state"].get(index, {}).items():
             if key in STATE_TENSORS:
                 target = torch.empty_like(value, dtype=state_dtype(param), device=param.device)
                 optimizer.state[param][key] = target.copy_(value)
             elif key == "step":
-                optimizer.state[param][key] = step_count(value)
+                device = param.device if param in on_device else "cpu"
+                optimizer.state[param][key] = step_count(value, device)

@@ -49,7 +49,7 @@ class Tiny(Task):
         loss = nn.functional.cross_entropy(outputs, self.train[1][batch])
         if index + 1 == self.poison:
             loss = loss * float("nan")
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for optimizer in optimizers.values():
             optimizer.step()
         self.seen += len(batch)

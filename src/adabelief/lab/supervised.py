@@ -115,7 +115,7 @@ class Supervised(Task):
         inputs, targets = self.batch(index)
         optimizers["model"].zero_grad(set_to_none=True)
         loss = self._loss(self.modules["model"](inputs), targets)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizers["model"].step()
         return {"loss": loss.detach()}
 

@@ -1,17 +1,22 @@
 """The update rules: one signature, several ways to run it, and the choice between them.
 
-Every path has `update(params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars, c)`.
+Every path has `update(params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars, c, projections)`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from adabelief.coefficients import Coefficients
 from adabelief.update import foreach as foreach_path
+from adabelief.update import functional as functional_path
+from adabelief.update import lazy as lazy_path
 from adabelief.update import loop as loop_path
+from adabelief.update.projection import Projection
 
 
 class Path(Protocol):
@@ -25,6 +30,7 @@ class Path(Protocol):
         exp_avg_vars: list[Tensor],
         max_exp_avg_vars: list[Tensor],
         c: Coefficients,
+        projections: Sequence[Projection] = (),
     ) -> None:
         """Do one step in place on `params` and state."""
 
@@ -37,11 +43,25 @@ FOREACH_DEVICES = ("cuda", "xpu", "mtia")
 FOREACH_CPU_BELOW = 8_192
 
 
-def choose(param: Tensor, foreach: bool | None) -> Path:
-    """The path for one tensor: the caller's wish, or the faster one."""
+def choose(
+    param: Tensor, grad: Tensor, foreach: bool | None, *, traced: bool, differentiable: bool
+) -> Path:
+    """The path for one tensor: what its gradient needs, the caller's wish, or the faster one.
+
+    Args:
+        param: a parameter, or the local part of one.
+        grad: its gradient.
+        foreach: the caller's wish, None for the faster one.
+        traced: whether the scalars are tensors; the loop needs floats.
+        differentiable: whether autograd looks on.
+    """
+    if grad.layout is not torch.strided:
+        return lazy_path
     if foreach is None:
         plain = type(param) in (Tensor, nn.Parameter)
         fast_here = param.device.type in FOREACH_DEVICES
         small = param.device.type == "cpu" and param.numel() < FOREACH_CPU_BELOW
         foreach = plain and (fast_here or small)
-    return foreach_path if foreach else loop_path
+    if foreach and not differentiable:
+        return foreach_path
+    return functional_path if traced else loop_path
