@@ -45,5 +45,6 @@ bench: .venv/.installed ## measure the update paths against each other and again
 picture: .venv/.installed ## the README's picture of the report, by Chromium
 	$(BIN)/python docs/picture.py
 
-constraints: .venv/.installed ## pin what is installed now
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+constraints: .venv/.frameworks ## pin what is installed now
+	echo "# Exact versions of all that an installation brings, for Python 3.11. Made by: make constraints" > constraints.txt
+	$(BIN)/python -m pip freeze --exclude-editable >> constraints.txt
