@@ -54,7 +54,6 @@ DEFAULTS: Mapping[str, Any] = {
     "bias_correction": True,
     "clip_update": None,
     "maximize": False,
-    "project": reference.everywhere,
 }
 
 
