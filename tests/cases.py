@@ -52,6 +52,7 @@ CASES = (
     # weight decay
     case("decoupled", "AdamW's decay", weight_decay=0.1),
     case("fixed", "decay without lr", weight_decay=0.01, fixed_decay=True),
+    case("fixed, zero lr", "nothing moves", weight_decay=0.1, fixed_decay=True, lr=0.0),
     case("fixed at 1", "the largest: the parameter is forgotten", weight_decay=1, fixed_decay=True),
     case("coupled", "L2: decay enters m and s", weight_decay=0.1, decoupled_weight_decay=False),
     case("coupled without decay", "the switch alone does nothing", decoupled_weight_decay=False),

@@ -96,7 +96,7 @@ def next_bound(
     theta, m, s = map(np.abs, (before.param, after.exp_avg, after.exp_avg_var))
     e_param, e_grad = bound.param, 0.0
     if o["decoupled_weight_decay"]:
-        keep = 1 - (weight_decay if o["fixed_decay"] else lr * weight_decay)
+        keep = 1 - (weight_decay if o["fixed_decay"] and lr else lr * weight_decay)
         theta = keep * theta
         e_param = abs(keep) * e_param + 2 * u * theta + tiny
     else:

@@ -136,7 +136,12 @@ def _decay(group: Mapping[str, Any], lr: Scalar, weight_decay: Scalar) -> dict[s
     clip_update = group["clip_update"]
     some = isinstance(weight_decay, Tensor) or weight_decay != 0
     coupled = not group["decoupled_weight_decay"]
-    shrink = weight_decay if group["fixed_decay"] else lr * weight_decay
+    if group["fixed_decay"]:
+        # lr = 0 moves nothing: torch.distributed.checkpoint makes such a step to create state.
+        moving = (lr != 0).to(lr.dtype) if isinstance(lr, Tensor) else float(lr != 0)
+        shrink = moving * weight_decay
+    else:
+        shrink = lr * weight_decay
     return {
         "maximize": group["maximize"],
         "coupled_decay": weight_decay if some and coupled else None,

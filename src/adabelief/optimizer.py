@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -18,6 +18,8 @@ from adabelief.state import check_loadable, fill, restore, step_count
 
 if TYPE_CHECKING:
     from adabelief.feasible import FeasibleSet
+
+Loss = TypeVar("Loss", float, Tensor)
 
 
 class AdaBelief(Optimizer):
@@ -47,7 +49,7 @@ class AdaBelief(Optimizer):
         weight_decay: λ ≥ 0.
         decoupled_weight_decay: shrink θ by the factor 1 − αλ before the update (AdamW);
             False adds λθ to the gradient (L2), without writing into `param.grad`.
-        fixed_decay: shrink by 1 − λ instead, whatever lr is.
+        fixed_decay: shrink by 1 − λ instead, whatever lr is, as long as it is not 0.
         amsgrad: divide by the running maximum of s (the paper's condition s_t ≤ s_{t+1}).
         rectify: RAdam's warm-up factor; until its ρ_t > 5 the direction is m̂ alone.
         bias_correction: False uses m and s as they are (the paper's theorems).
@@ -213,9 +215,9 @@ class AdaBelief(Optimizer):
     def step(self, closure: None = None) -> None: ...
 
     @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
+    def step(self, closure: Callable[[], Loss]) -> Loss: ...
 
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Do one update of every parameter that has a gradient.
 
         Args:

@@ -107,10 +107,11 @@ def adabelief(
 ) -> State:
     """Algorithm 2 with the published options; bit for bit `algorithm2` when all are off.
 
-    Sources: decoupled decay, Loshchilov & Hutter 2019; fixed decay, the authors' code; amsgrad,
-    the paper's "element-wise maximum between s_t and s_{t+1}" (section 2.3); rectify, RAdam
-    (Liu et al. 2020), with ρ > 5 as in its published code; no bias correction, the paper's
-    theorems; `clip_update` is ours: a cap on every element of the update direction.
+    Sources: decoupled decay, Loshchilov & Hutter 2019; fixed decay, the authors' code (which
+    shrinks at lr = 0 too, where nothing moves here); amsgrad, the paper's "element-wise maximum
+    between s_t and s_{t+1}" (section 2.3); rectify, RAdam (Liu et al. 2020), with ρ > 5 as in
+    its published code; no bias correction, the paper's theorems; `clip_update` is ours: a cap on
+    every element of the update direction.
     """
     beta1, beta2 = betas
     step = state.step + 1
@@ -119,7 +120,7 @@ def adabelief(
     if maximize:
         grad = -grad
     if weight_decay and decoupled_weight_decay:
-        param = param * (1 - weight_decay if fixed_decay else 1 - lr * weight_decay)
+        param = param * (1 - weight_decay if fixed_decay and lr else 1 - lr * weight_decay)
     elif weight_decay:
         grad = grad + weight_decay * param
     # Alg. 2 (2) moment: m ← β₁ m + (1 − β₁) g

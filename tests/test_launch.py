@@ -1,0 +1,49 @@
+"""What happens in a rank is seen by pytest: failures with their text, and no rank is left."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+
+import pytest
+import torch
+import torch.distributed as dist
+
+from distributed.launch import run
+
+
+def sums_ranks(expected: int) -> None:
+    total = torch.tensor(dist.get_rank())
+    dist.all_reduce(total)
+    assert total.item() == expected, f"the sum is {total.item()}"
+
+
+def one_fails_while_the_others_wait() -> None:
+    if dist.get_rank() == 1:
+        msg = "rank 1 has a reason"
+        raise ValueError(msg)
+    dist.barrier()
+
+
+def nobody_comes_back() -> None:
+    while True:
+        time.sleep(0.1)
+
+
+def test_ranks_form_one_group() -> None:
+    run(sums_ranks, ranks=3, expected=3)
+    with pytest.raises(AssertionError, match="the sum is 3"):
+        run(sums_ranks, ranks=3, expected=4)
+
+
+def test_the_reason_of_the_rank_that_failed_is_told() -> None:
+    with pytest.raises(AssertionError, match="ValueError: rank 1 has a reason"):
+        run(one_fails_while_the_others_wait, ranks=2)
+    assert not multiprocessing.active_children()
+
+
+def test_a_hanging_job_is_killed_and_shows_where_it_hung() -> None:
+    with pytest.raises(AssertionError, match="still ran when the time was over") as caught:
+        run(nobody_comes_back, ranks=2, seconds=6)
+    assert "nobody_comes_back" in str(caught.value).partition("over")[2]
+    assert not multiprocessing.active_children()
