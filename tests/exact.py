@@ -41,7 +41,7 @@ def run(
         g = Fraction(gradient) * (-1 if options.get("maximize") else 1)
         if not options.get("decoupled_weight_decay", True):
             g += decay * x
-        elif options.get("fixed_decay"):
+        elif options.get("fixed_decay") and lr:
             x -= decay * x
         else:
             x -= lr * decay * x

@@ -76,6 +76,19 @@ def test_a_learning_rate_on_the_device_stays_there(
 
 
 @both_paths
+def test_options_on_the_host_are_brought_to_the_device(
+    foreach: bool | None, fake: FakeTensorMode
+) -> None:
+    param = on_cuda()
+    optimizer = AdaBelief([param], capturable=True, foreach=foreach)
+    group = optimizer.param_groups[0]
+    group["lr"], group["weight_decay"] = torch.empty(1), torch.empty(())
+    group["betas"] = (torch.empty(()), torch.empty(1, 1))
+    optimizer.step()
+    assert param.device.type == "cuda"
+
+
+@both_paths
 def test_without_capturable_the_same_fake_learning_rate_is_looked_at(
     foreach: bool | None, fake: FakeTensorMode
 ) -> None:
