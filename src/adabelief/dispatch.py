@@ -34,7 +34,8 @@ def update(
     torch._foreach_add_(steps, 1)
     differentiable = group["differentiable"]
     # Whoever traces must not look at t: it will have another value when the trace is replayed.
-    traced = group["capturable"] or differentiable or torch.compiler.is_compiling()
+    # (While torch.compile traces, it lets every group's capturable read True.)
+    traced = group["capturable"] or differentiable
     feasible_set = group["feasible_set"]
     parts: tuple[list[Tensor], ...] = (params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars)
     if any(type(param) not in PLAIN or param.is_complex() for param in params):
