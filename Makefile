@@ -27,6 +27,7 @@ test-all: .venv/.frameworks ## the test suite with its slow tests and those of f
 	$(BIN)/python -m pytest
 
 compatibility: .venv/.frameworks ## run all tests and write docs/compatibility.md from their outcomes
+	rm -f .venv/record.json
 	-$(BIN)/python -m pytest --record=.venv/record.json # what fails is shown in the page
 	$(BIN)/python docs/compatibility.py .venv/record.json
 

@@ -23,7 +23,7 @@ RECORD = pytest.StashKey[list[dict[str, str]]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--record", help="write the outcome of every test to this JSON file")
+    parser.addoption("--record", help="put the outcome of every test into this JSON file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,4 +66,7 @@ WORDS = {
 def pytest_sessionfinish(session: pytest.Session) -> None:
     path = session.config.getoption("--record")
     if path:
-        Path(path).write_text(json.dumps(session.config.stash[RECORD], indent=0))
+        file = Path(path)
+        known = json.loads(file.read_text()) if file.exists() else []
+        merged = {one["id"]: one for one in [*known, *session.config.stash[RECORD]]}
+        file.write_text(json.dumps(list(merged.values()), indent=0))

@@ -144,6 +144,25 @@ def test_loading_puts_the_count_where_the_checkpoints_group_wants_it(
     loader.step()
 
 
+@pytest.mark.parametrize("capturable", [False, True])
+@pytest.mark.parametrize(("origin", "target"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_checkpoint_moves_between_host_and_device(
+    origin: str, target: str, capturable: bool, fake: FakeTensorMode
+) -> None:
+    old, new = (torch.empty(3, device=device) for device in (origin, target))
+    for param in (old, new):
+        param.grad = torch.empty_like(param)
+    saver = AdaBelief([old], capturable=capturable, amsgrad=True)
+    loader = AdaBelief([new], capturable=capturable, amsgrad=True)
+    saver.step()
+    loader.load_state_dict(saver.state_dict())
+    loader.step()
+    devices = {name: value.device.type for name, value in loader.state[new].items()}
+    assert devices.pop("step") == (target if capturable else "cpu")
+    assert set(devices.values()) == {target}
+    assert {value.device.type for value in saver.state[old].values()} <= {origin, "cpu"}
+
+
 def test_a_graph_is_not_captured_with_a_count_that_the_host_keeps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
