@@ -101,6 +101,7 @@ def test_state_that_is_not_spread_as_its_parameter_is_refused(which: str, mesh: 
         with pytest.raises(RuntimeError, match=r"load state by torch\.distributed\.checkpoint"):
             optimizer.step()
         assert torch.equal(param.to_local(), before.to_local())  # type: ignore[attr-defined]
+        assert state["step"] == 1
     else:
         with pytest.raises(RuntimeError, match="no DTensor has a gradient or state that is one"):
             local(other, param)

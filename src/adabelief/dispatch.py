@@ -31,7 +31,6 @@ def update(
     steps: list[Tensor],
 ) -> None:
     """Sort the tensors into buckets of one path, device, dtype and step, and update each."""
-    torch._foreach_add_(steps, 1)
     differentiable = group["differentiable"]
     # Whoever traces must not look at t: it will have another value when the trace is replayed.
     # (While torch.compile traces, it lets every group's capturable read True.)
@@ -40,6 +39,7 @@ def update(
     parts: tuple[list[Tensor], ...] = (params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars)
     if any(type(param) not in PLAIN or param.is_complex() for param in params):
         parts = tuple([_part(*pair) for pair in zip(own, params, strict=False)] for own in parts)
+    torch._foreach_add_(steps, 1)  # after the last thing that may be refused
     buckets: dict[Any, tuple[Path, list[int]]] = {}
     for i, (param, grad) in enumerate(zip(parts[0], parts[1], strict=True)):
         path = choose(param, grad, group["foreach"], traced=traced, differentiable=differentiable)

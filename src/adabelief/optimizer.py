@@ -30,7 +30,7 @@ class AdaBelief(Optimizer):
 
         m ← β₁ m + (1 − β₁) g                       prediction of the gradient
         s ← β₂ s + (1 − β₂)(g − m)² + ε             its mean squared error: the (dis)belief
-        θ ← θ − α m̂ / (√ŝ + ε),   m̂ = m / (1 − β₁ᵗ),   ŝ = s / (1 − β₂ᵗ)
+        θ ← Π_F(θ − α m̂ / (√ŝ + ε)),   m̂ = m / (1 − β₁ᵗ),   ŝ = s / (1 − β₂ᵗ)
 
     State of each parameter: `step` (0-dim float32), `exp_avg` (m), `exp_avg_var` (s), and with
     amsgrad `max_exp_avg_var`; shaped as the parameter, float32 for half-precision parameters
@@ -56,8 +56,8 @@ class AdaBelief(Optimizer):
         clip_update: largest |m̂ / (√ŝ + ε)| of any element: a guard for gradients that hardly
             change, where s → 0. With it no element moves by more than lr · clip_update.
         maximize: ascend.
-        feasible_set: F; after each step θ is projected onto it, Π_{F,√ŝ}: the nearest point of
-            F in the metric √ŝ, see `adabelief.feasible`. None is no constraint.
+        feasible_set: F; after each step θ is projected onto it, to the nearest point of F in the
+            metric √ŝ, see `adabelief.feasible`. None is no constraint.
         foreach: True runs each operation over all tensors at once, False one tensor after the
             other; None chooses what is faster (docs/decisions.md).
         capturable: keep t beside the parameters and never look at a value from the host, so that
