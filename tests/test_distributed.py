@@ -69,3 +69,7 @@ def test_tensor_parallel_and_fully_sharded(foreach: bool | None) -> None:
 @pytest.mark.slow
 def test_fully_sharded_with_flat_parameters() -> None:
     run(jobs.flat_parameters, ranks=2, options=DECAYED)
+
+
+def test_gradients_of_other_placements_are_brought_to_their_parameters() -> None:
+    run(jobs.gradients_of_other_placements, ranks=2)

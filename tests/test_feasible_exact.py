@@ -322,3 +322,11 @@ def by_cvxpy(name: str, y: Rows, w: Rows, r: Rows) -> Rows:
     distance = cvxpy.sum_squares(cvxpy.multiply(np.sqrt(w), x - y))
     cvxpy.Problem(cvxpy.Minimize(distance), constraints).solve(solver=cvxpy.CLARABEL)
     return x.value
+
+
+def test_a_zero_weighs_nothing_beside_the_lightest_weight() -> None:
+    """It gives way alone, to all digits, beside one that is just not negligible."""
+    metric = torch.tensor([0.0, 2.0**-159, 1.0], dtype=torch.float64)
+    point = Hyperplane(1.0, 0.0).project(torch.ones(3, dtype=torch.float64), metric)
+    expected = torch.tensor([-2.0, 1.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(point, expected, rtol=0, atol=1e-12)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_optimizer_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullyShardedDataParallel, MixedPrecisionPolicy, fully_shard
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.parallel import (
     ColwiseParallel,
     RowwiseParallel,
@@ -23,6 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
 
 from adabelief import AdaBelief
+from adabelief.sharded import local
 from distributed.twin import LOSS, STEPS, Make, Twin, batch, gradients, model, named, train
 
 Options = Mapping[str, Any]
@@ -194,3 +195,20 @@ def flat_parameters(options: Options) -> None:
     for name, state in states.items():
         twin.state_equals(name, state, STEPS - 1)
     assert states.keys() == twin.params.keys()
+
+
+def gradients_of_other_placements() -> None:
+    """A gradient that is a partial sum, whole, or cut elsewhere is brought to its parameter's."""
+    mesh = init_device_mesh("cpu", (dist.get_world_size(),))
+    whole = torch.arange(24.0).reshape(4, 6)
+    for placement in (Shard(0), Replicate()):
+        param = distribute_tensor(torch.ones(4, 6), mesh, [placement])
+        mine = distribute_tensor(whole, mesh, [placement]).to_local()
+        summand = whole / dist.get_world_size()  # a power of two: the sum is exact
+        for grad in (
+            DTensor.from_local(summand, mesh, [Partial()]),
+            distribute_tensor(whole, mesh, [Replicate()]),
+            distribute_tensor(whole, mesh, [Shard(1)]),
+            distribute_tensor(whole, mesh, [Shard(0)]),
+        ):
+            assert torch.equal(local(grad, param), mine), (placement, grad.placements)
