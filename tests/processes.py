@@ -15,6 +15,9 @@ TINY = Path(__file__).parent / "workloads" / "tiny.py"
 
 def start(*arguments: str, pause: float = 0.0, **popen: object) -> subprocess.Popen[str]:
     """Start `adabelief ARGUMENTS` in a process group of its own; `pause` slows tiny's steps."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # We are a shell's background job, which ignores Ctrl-C, as its children then would.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         [sys.executable, "-m", "adabelief", *arguments],
         stdout=subprocess.PIPE,

@@ -178,6 +178,25 @@ def test_nan_and_infinity_stay_within_their_slice(
     assert torch.equal(result[3], point[3]) if inside else result[3].isnan().all()
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("feasible", COUPLED, ids=repr)
+@dtypes
+def test_one_element_that_is_not_finite_spoils_its_point_wherever_it_is(
+    feasible: FeasibleSet, dtype: torch.dtype, value: float
+) -> None:
+    """Also -inf, which a simplex could take for an element that is 0."""
+    rows = type(feasible)(**{**vars(feasible), "dim": 1})
+    point = torch.linspace(-3.0, 2.0, N, dtype=dtype).repeat(N, 1)
+    point.fill_diagonal_(value)
+    result = rows.project(point, torch.ones_like(point))
+    unmoved = [
+        torch.equal(new.nan_to_num(), old.nan_to_num())
+        for new, old in zip(result, point, strict=True)
+    ]
+    spoilt = result.isnan().all(dim=1).tolist()
+    assert all(one or other for one, other in zip(spoilt, unmoved, strict=True))
+
+
 def test_nan_stays_where_it_is_in_a_box() -> None:
     point = torch.tensor([torch.nan, 2.0, -torch.inf, torch.inf])
     for feasible, rest in ((Box(-1, 1), [1.0, -1.0, 1.0]), (NonNegative(), [2.0, 0.0, math.inf])):
