@@ -63,10 +63,16 @@ def as_numpy(feasible_set: FeasibleSet) -> reference.Projection:
 
 
 class Recording:
-    """A user's own set: what it is asked is kept, and the point comes back as it is."""
+    """A user's own set: what it is asked is kept, and the point comes back as it is.
+
+    Its length makes it falsy before the first step; it is a set nevertheless.
+    """
 
     def __init__(self) -> None:
         self.asked: list[tuple[Tensor, Tensor]] = []
+
+    def __len__(self) -> int:
+        return len(self.asked)
 
     def project(self, point: Tensor, metric: Tensor) -> Tensor:
         self.asked.append((point.clone(), metric.clone()))
@@ -95,6 +101,7 @@ def test_the_projection_gets_the_step_of_the_reference_and_the_metric(case: str,
         param.grad = normal(7)(random, torch.float64)
         optimizer.step()
         state = reference.adabelief(state, param.grad.numpy(), project=keep, **options)
+    assert len(own.asked) == STEPS
     for (point, metric), (true_point, true_metric) in zip(own.asked, wanted, strict=True):
         # test_parity bounds the point by 1e-13 to 1e-9 of a step; the root has half s's error.
         np.testing.assert_allclose(point.numpy(), true_point, rtol=1e-9, atol=1e-12)
@@ -264,7 +271,7 @@ def test_complex_parameters_are_refused_and_the_optimizer_stays_as_it_was() -> N
 def test_sparse_gradients_are_refused_with_the_reason() -> None:
     param = torch.ones(3, 2)
     param.grad = torch.eye(3)[:, :2].to_sparse()
-    optimizer = AdaBelief([param], feasible_set=NonNegative())
+    optimizer = AdaBelief([param], feasible_set=Recording())
     with pytest.raises(RuntimeError, match="the projection needs the rows without a gradient"):
         optimizer.step()
 

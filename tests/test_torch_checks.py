@@ -302,14 +302,20 @@ def test_mixed_dtypes_are_each_updated_as_alone(info: OptimizerInfo, foreach: bo
         assert torch.equal(param, alone)
 
 
-@every
+@pytest.mark.parametrize(
+    ("info", "options"),
+    [
+        pytest.param(info, one.kwargs, id=f"{info.name}, {one.desc}")
+        for info in INFOS.values()
+        for one in every_input(info)
+        if not one.kwargs.get("fused")  # torch's fused kernel refuses complex parameters
+    ],
+)
 @pytest.mark.parametrize("flavour", [torch.complex64, torch.complex128])
 def test_complex_parameters_are_pairs_of_reals(
     info: OptimizerInfo, options: dict[str, Any], flavour: torch.dtype
 ) -> None:
     """test_complex and test_complex_2d."""
-    if options.get("fused"):
-        pytest.skip("torch's fused kernel refuses complex parameters")
     random = torch.Generator().manual_seed(3)
     whole = torch.randn(3, 4, dtype=flavour, generator=random)
     pairs = torch.view_as_real(whole).clone()

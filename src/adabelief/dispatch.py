@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from adabelief.coefficients import coefficients, traced_coefficients
 from adabelief.sharded import local, projection
-from adabelief.update import Path, choose
+from adabelief.update import PLAIN, Path, choose
 from adabelief.update.lazy import real
-
-PLAIN = (Tensor, nn.Parameter)  # all others may be subclasses with rules of their own
 
 # params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), steps
 Arrays: TypeAlias = tuple[
@@ -55,7 +53,11 @@ def update(
             c = traced_coefficients(group, [steps[i] for i in bucket], first[0])
         else:
             c = coefficients(group, step)
-        to = [projection(feasible_set, params[i]) for i in bucket] if feasible_set else []
+        to = (
+            [projection(feasible_set, params[i]) for i in bucket]
+            if feasible_set is not None
+            else []
+        )
         path.update(ours, theirs, first, second, most, c, to)
 
 
@@ -94,7 +96,8 @@ def check_lazy(group: Mapping[str, Any]) -> None:
     }
     for option, reason in why.items():
         value = group[option]
-        if value is not None and (isinstance(value, Tensor) or value):
+        # A set may be falsy (an empty container, say) and is a set nevertheless.
+        if isinstance(value, Tensor) or (value is not None and value != 0):
             msg = (
                 f"AdaBelief does not support sparse gradients with {option}={value}: {reason}; "
                 "use sparse=False in the layer that makes them"

@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from adabelief.update import PLAIN
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -42,7 +44,7 @@ def local(tensor: Any, param: Any) -> Tensor:
 
 def is_sharded(tensor: Tensor) -> bool:
     """Whether a tensor is a DTensor, without the import of torch.distributed.tensor."""
-    return type(tensor) not in (Tensor, nn.Parameter) and hasattr(tensor, "placements")
+    return type(tensor) not in PLAIN and hasattr(tensor, "placements")
 
 
 def projection(feasible_set: FeasibleSet, param: Tensor) -> Projection:

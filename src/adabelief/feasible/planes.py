@@ -13,7 +13,29 @@ from adabelief.feasible.slices import Slices
 
 
 @dataclass(frozen=True, eq=False)
-class Hyperplane:
+class _Plane:
+    """What both sets are given, and refuse."""
+
+    normal: float | Tensor
+    offset: float
+    dim: Dim = None
+
+    def __post_init__(self) -> None:
+        normal = finite("normal", self.normal)
+        if not bool(torch.as_tensor(normal).any()):
+            msg = f"normal must have an element other than 0, got {normal!r}"
+            raise ValueError(msg)
+        object.__setattr__(self, "normal", normal)
+        object.__setattr__(self, "offset", real("offset", self.offset))
+        dims(self.dim)
+
+    @property
+    def elementwise(self) -> bool:
+        """False: a point is needed whole."""
+        return False
+
+
+class Hyperplane(_Plane):
     """{x : ⟨normal, x⟩ = offset}.
 
     The projection is y − t n/w with t = (⟨n, y⟩ − offset) / Σ n²/w.
@@ -29,18 +51,6 @@ class Hyperplane:
         TypeError: an argument is of the wrong kind.
     """
 
-    normal: float | Tensor
-    offset: float
-    dim: Dim = None
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    @property
-    def elementwise(self) -> bool:
-        """False: a point is needed whole."""
-        return False
-
     def project(self, point: Tensor, metric: Tensor) -> Tensor:
         """Return the nearest point of the hyperplane; ⟨n, x⟩ is right to rounding of its terms.
 
@@ -54,8 +64,7 @@ class Hyperplane:
         return slices.back(_step(y, w, n, self.offset, 0.0) + poison(y, w), point)
 
 
-@dataclass(frozen=True, eq=False)
-class Halfspace:
+class Halfspace(_Plane):
     """{x : ⟨normal, x⟩ ≤ offset}; outside, the projection is the hyperplane's.
 
     Args:
@@ -67,18 +76,6 @@ class Halfspace:
         ValueError: as for `Hyperplane`.
         TypeError: as for `Hyperplane`.
     """
-
-    normal: float | Tensor
-    offset: float
-    dim: Dim = None
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    @property
-    def elementwise(self) -> bool:
-        """False: a point is needed whole."""
-        return False
 
     def project(self, point: Tensor, metric: Tensor) -> Tensor:
         """Return the nearest point of the halfspace; never one outside, and `point` if inside.
@@ -96,16 +93,6 @@ class Halfspace:
         inside = terms.sum(-1, keepdim=True) - slack <= self.offset
         x = _step(y, w, n, self.offset, margin(point.dtype)) + poison(y, w)
         return slices.back(torch.where(inside, y, x), point)
-
-
-def _check(plane: Hyperplane | Halfspace) -> None:
-    normal = finite("normal", plane.normal)
-    if not bool(torch.as_tensor(normal).any()):
-        msg = f"normal must have an element other than 0, got {normal!r}"
-        raise ValueError(msg)
-    object.__setattr__(plane, "normal", normal)
-    object.__setattr__(plane, "offset", real("offset", plane.offset))
-    dims(plane.dim)
 
 
 def _rows(

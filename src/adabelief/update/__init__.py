@@ -35,6 +35,8 @@ class Path(Protocol):
         """Do one step in place on `params` and state."""
 
 
+PLAIN = (Tensor, nn.Parameter)  # all others may be subclasses with rules of their own
+
 # Where torch.optim.AdamW turns foreach on by itself (torch.optim.optimizer, 2.14).
 FOREACH_DEVICES = ("cuda", "xpu", "mtia")
 
@@ -58,7 +60,7 @@ def choose(
     if grad.layout is not torch.strided:
         return lazy_path
     if foreach is None:
-        plain = type(param) in (Tensor, nn.Parameter)
+        plain = type(param) in PLAIN
         fast_here = param.device.type in FOREACH_DEVICES
         small = param.device.type == "cpu" and param.numel() < FOREACH_CPU_BELOW
         foreach = plain and (fast_here or small)
