@@ -57,12 +57,13 @@ def differentiable(
 
 
 BACKENDS: Mapping[str, Run] = {
-    "loop": torch_path(foreach=False),
-    "foreach": torch_path(foreach=True),
-    "chosen": torch_path(foreach=None),
+    "loop": torch_path(foreach=False, fused=False),
+    "foreach": torch_path(foreach=True, fused=False),
+    "fused": torch_path(fused=True),
+    "chosen": torch_path(),
     "tensor lr": tensor_lr,
-    "capturable": torch_path(capturable=True, foreach=False),
-    "capturable foreach": torch_path(capturable=True, foreach=True),
+    "capturable": torch_path(capturable=True, foreach=False, fused=False),
+    "capturable foreach": torch_path(capturable=True, foreach=True, fused=False),
     "differentiable": differentiable,
 }
 

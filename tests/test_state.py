@@ -174,8 +174,9 @@ def test_the_state_goes_to_the_device_of_a_parameter_that_was_moved() -> None:
     with FakeTensorMode():
         here, there = torch.empty(3), torch.empty(3, device="cuda")
         state: dict[str, Tensor] = {}
-        fill(state, here, amsgrad=True, capturable=False)
-        fill(state, there, amsgrad=True, capturable=False)
+        group = AdaBelief([here], amsgrad=True).param_groups[0]
+        fill(state, here, group)
+        fill(state, there, group)
         devices = {name: value.device.type for name, value in state.items()}
     assert devices.pop("step") == "cpu"
     assert set(devices.values()) == {"cuda"}
@@ -236,6 +237,6 @@ def test_foreach_updates_all_equal_tensors_in_one_call(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(foreach, "update", count)
     params = [with_gradient(3, seed=seed) for seed in range(9)]
-    optimizer = AdaBelief([*params, with_gradient(3, dtype=torch.float64)])
+    optimizer = AdaBelief([*params, with_gradient(3, dtype=torch.float64)], foreach=True)
     optimizer.step()
     assert sizes == [9, 1]

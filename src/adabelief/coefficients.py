@@ -89,26 +89,27 @@ def coefficients(group: Mapping[str, Any], step: int) -> Coefficients:
 
 
 def traced_coefficients(
-    group: Mapping[str, Any], steps: Sequence[Tensor], like: Tensor
+    group: Mapping[str, Any], steps: Sequence[Tensor], device: torch.device, dtype: torch.dtype
 ) -> Coefficients:
     """The same as tensors, computed where the arrays are and without a look at their values.
 
     Args:
         group: options; lr, weight_decay and betas may be tensors, which keep their gradients.
         steps: 0-dim tensors, t of each array.
-        like: an array; its dtype is that of the arithmetic.
+        device: where the arrays are.
+        dtype: that of the arithmetic.
     """
 
     def scalar(value: float | Tensor) -> Any:
         """Tensors as shape (n,), beside the arrays; floats as they are."""
         if not isinstance(value, Tensor):
             return value
-        return value.reshape(()).to(like.device, like.dtype).expand(len(steps))
+        return value.reshape(()).to(device, dtype).expand(len(steps))
 
     lr, weight_decay, beta1, beta2 = map(
         scalar, (group["lr"], group["weight_decay"], *group["betas"])
     )
-    step = torch.stack([step.to(like.device, like.dtype) for step in steps])
+    step = torch.stack([step.to(device, dtype) for step in steps])
     # expm1 keeps the digits that 1 − βᵗ loses for β near 1 in float32.
     one_minus_power2 = -torch.expm1(step * _log(beta2))
     corrected = group["bias_correction"]

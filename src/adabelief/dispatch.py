@@ -2,63 +2,174 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
 
 from adabelief.coefficients import coefficients, traced_coefficients
-from adabelief.sharded import local, projection
-from adabelief.update import PLAIN, Path, choose
+from adabelief.feasible.box import bounds
+from adabelief.kernels import cpu
+from adabelief.rounding.random_bits import Key, key
+from adabelief.sharded import local, offset, projection
+from adabelief.state import arithmetic_dtype, small_state
+from adabelief.update import PLAIN, Path, choose, fused, fusible, loop, wants_kernel
 from adabelief.update.lazy import real
+from adabelief.update.storage import Storage, update_stored
 
-# params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), steps
+# params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), exponents (of
+# 8-bit s, else empty), master_bits (with master="split", else empty), steps
 Arrays: TypeAlias = tuple[
-    list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor], list[Tensor]
+    list[Tensor],
+    list[Tensor],
+    list[Tensor],
+    list[Tensor],
+    list[Tensor],
+    list[Tensor],
+    list[Tensor],
+    list[Tensor],
 ]
+
+# What is computed in float32, and may be kept in less.
+NARROW = (torch.float32, torch.bfloat16, torch.float16)
+
+
+def no_arrays() -> Arrays:
+    """Lists to gather into."""
+    return [], [], [], [], [], [], [], []
+
+
+@dataclass(frozen=True)
+class _Bucket:
+    """What one call of an update rule takes: tensors of one device and dtype, at one step.
+
+    Args:
+        group: the options.
+        params: whole parameters.
+        parts: per kind of array, the parts of this process, as real numbers.
+        steps: t of each.
+        positions: numbers of the parameters in the optimizer.
+    """
+
+    group: Mapping[str, Any]
+    params: Sequence[Tensor]
+    parts: Sequence[list[Tensor]]
+    steps: Sequence[Tensor]
+    positions: Sequence[int]
+
+    def of(self, indices: Sequence[int]) -> _Bucket:
+        """A part of it."""
+
+        def chosen(own: Sequence[Any]) -> list[Any]:
+            return [own[i] for i in indices] if own else []
+
+        return _Bucket(
+            self.group,
+            chosen(self.params),
+            [chosen(own) for own in self.parts],
+            chosen(self.steps),
+            chosen(self.positions),
+        )
+
+    def storage(self, step: int | None) -> Storage:
+        """How the arrays are kept."""
+        param, group = self.params[0], self.group
+        small = small_state(group) if arithmetic_dtype(param) == torch.float32 else None
+        master = group["master"] if param.dtype == torch.bfloat16 else None
+        *_, exponents, master_bits = self.parts
+        found = Storage(small, master, exponents, master_bits if master == "split" else ())
+        if not found.random:
+            return found
+        keys: list[Key] = []
+        for position, time, param in zip(self.positions, self.steps, self.params, strict=True):
+            shift = offset(param)
+            if step is None:
+                keys.append(key(position, time.to(param.device, torch.int64), shift))
+            else:
+                keys.append(key(position, step, shift))
+        return Storage(small, master, found.exponents, found.master_bits, keys)
 
 
 def update(
-    group: Mapping[str, Any],
-    params: list[Tensor],
-    grads: list[Tensor],
-    exp_avgs: list[Tensor],
-    exp_avg_vars: list[Tensor],
-    max_exp_avg_vars: list[Tensor],
-    steps: list[Tensor],
+    group: Mapping[str, Any], arrays: Arrays, positions: Sequence[int], grad_scale: float
 ) -> None:
-    """Sort the tensors into buckets of one path, device, dtype and step, and update each."""
+    """Sort the tensors into buckets of one path, device, dtype and step, and update each.
+
+    Args:
+        group: the options.
+        arrays: the tensors that have gradients.
+        positions: their parameters' numbers in the optimizer; needed where rounding is at random.
+        grad_scale: what the gradients were multiplied with.
+    """
+    *parts, steps = arrays
+    params = parts[0]
+    if any(type(param) not in PLAIN or param.is_complex() for param in params):
+        exponents = parts.pop(5)  # they are this process's own
+        parts = [[_part(*pair) for pair in zip(own, params, strict=False)] for own in parts]
+        parts.insert(5, exponents)
+    if grad_scale != 1:
+        parts[1] = [grad / grad_scale for grad in parts[1]]
+    torch._foreach_add_(steps, 1)  # after the last thing that may be refused
+    whole = _Bucket(group, params, parts, steps, positions)
+    rest = _update(whole, range(len(params)), kernel=wants_kernel(group))
+    if rest:
+        _update(whole, rest, kernel=False)
+
+
+def _update(whole: _Bucket, indices: Iterable[int], *, kernel: bool) -> list[int]:
+    """Update these arrays, if possible by the kernel; return those that it left."""
+    group = whole.group
     differentiable = group["differentiable"]
     # Whoever traces must not look at t: it will have another value when the trace is replayed.
     # (While torch.compile traces, it lets every group's capturable read True.)
     traced = group["capturable"] or differentiable
-    feasible_set = group["feasible_set"]
-    parts: tuple[list[Tensor], ...] = (params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars)
-    if any(type(param) not in PLAIN or param.is_complex() for param in params):
-        parts = tuple([_part(*pair) for pair in zip(own, params, strict=False)] for own in parts)
-    torch._foreach_add_(steps, 1)  # after the last thing that may be refused
-    buckets: dict[Any, tuple[Path, list[int]]] = {}
-    for i, (param, grad) in enumerate(zip(parts[0], parts[1], strict=True)):
-        path = choose(param, grad, group["foreach"], traced=traced, differentiable=differentiable)
-        step = None if traced else int(steps[i])
+    boxed = group["feasible_set"] is None or bounds(group["feasible_set"]) is not None
+    buckets: dict[Any, tuple[Path | None, list[int]]] = {}
+    for i in indices:
+        param, grad = whole.parts[0][i], whole.parts[1][i]
+        path: Path | None = None
+        if traced or not (kernel and boxed and fusible(param, grad)):
+            path = choose(
+                param, grad, group["foreach"], traced=traced, differentiable=differentiable
+            )
+        step = None if traced else int(whole.steps[i])
         # id: torch.compile cannot hash a module, and these live for ever.
-        key = (id(path), param.device, param.dtype, step)
-        buckets.setdefault(key, (path, []))[1].append(i)
+        where = (id(path), param.device, whole.params[i].dtype, step)
+        buckets.setdefault(where, (path, []))[1].append(i)
+    rest = []
     for (*_, step), (path, bucket) in buckets.items():
-        ours, theirs, first, second, most = (
-            [own[i] for i in bucket] if own else [] for own in parts
-        )
-        if step is None:
-            c = traced_coefficients(group, [steps[i] for i in bucket], first[0])
-        else:
-            c = coefficients(group, step)
-        to = (
-            [projection(feasible_set, params[i]) for i in bucket]
-            if feasible_set is not None
-            else []
-        )
-        path.update(ours, theirs, first, second, most, c, to)
+        left = _update_bucket(whole.of(bucket), path, step)
+        rest += [bucket[i] for i in left]
+    return rest
+
+
+def _update_bucket(bucket: _Bucket, path: Path | None, step: int | None) -> list[int]:
+    """Run one update rule, the kernel if `path` is None; return what the kernel left."""
+    group, storage = bucket.group, bucket.storage(step)
+    params, grads, first, second, most = bucket.parts[:5]
+    dtype = arithmetic_dtype(params[0])
+    if step is None:
+        c = traced_coefficients(group, bucket.steps, first[0].device, dtype)
+    else:
+        c = coefficients(group, step)
+    if path is None:
+        box = bounds(group["feasible_set"])
+        return fused.update(params, grads, first, second, most, c, bounds=box, storage=storage)
+    feasible_set = group["feasible_set"]
+    to = [] if feasible_set is None else [projection(feasible_set, p) for p in bucket.params]
+    if not storage:
+        path.update(params, grads, first, second, most, c, to)
+        return []
+    # The loop is chosen where memory counts: one tensor at a time is widened.
+    pieces = [[i] for i in range(len(params))] if path is loop else [list(range(len(params)))]
+    for piece in pieces:
+        (params, grads, first, second, most) = bucket.of(piece).parts[:5]
+        own = storage.of(piece[0]) if path is loop else storage
+        there = [to[i] for i in piece] if to else []
+        update_stored(path.update, params, grads, first, second, most, c, there, own)
+    return []
 
 
 def _part(tensor: Tensor, param: Tensor) -> Tensor:
@@ -71,14 +182,32 @@ def check_params(group: Mapping[str, Any]) -> None:
     """Refuse parameters that cannot be updated, or not with these options.
 
     Raises:
-        ValueError: one is sparse, or complex where a feasible set wants reals.
+        ValueError: one is sparse, or complex where a feasible set wants reals, or of a dtype that
+            `state_dtype` or `master` are not for.
+        RuntimeError: fused=True and the kernel is not available.
     """
+    reason = cpu.unavailable() if group["fused"] else None
     for param in group["params"]:
+        if reason is not None and param.device.type == "cpu":
+            msg = f"fused must be None or False here, got True: {reason}"
+            raise RuntimeError(msg)
         if param.layout is not torch.strided:
             msg = f"AdaBelief requires dense (strided) parameters, got layout {param.layout}"
             raise ValueError(msg)
         if param.is_complex() and group["feasible_set"] is not None:
             msg = f"feasible_set needs real parameters, got {param.dtype}"
+            raise ValueError(msg)
+        if group["state_dtype"] is not None and param.dtype not in NARROW:
+            msg = (
+                f"state_dtype must be None for parameters of {param.dtype}, got "
+                f"{small_state(group)!r}: small state is for {', '.join(map(str, NARROW))}"
+            )
+            raise ValueError(msg)
+        if group["master"] is not None and param.dtype == torch.float16:
+            msg = (
+                f"master must be None for parameters of torch.float16, got {group['master']!r}: "
+                "only torch.bfloat16 is the upper half of a float32"
+            )
             raise ValueError(msg)
 
 
@@ -93,6 +222,8 @@ def check_lazy(group: Mapping[str, Any]) -> None:
         "feasible_set": "the projection needs the rows without a gradient",
         "capturable": "the number of touched rows is known to the host only",
         "differentiable": "the rows are updated in place",
+        "state_dtype": "its random bits are numbered over the whole tensor",
+        "master": "its bits are kept for the whole tensor",
     }
     for option, reason in why.items():
         value = group[option]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -23,6 +24,10 @@ SWITCHES = (
     "capturable",
     "differentiable",
 )
+
+# How m and s are kept, and bfloat16 parameters: see the docstring of AdaBelief.
+STATE_DTYPES = (None, "bfloat16", torch.bfloat16, "8bit")
+MASTERS = (None, "split", "stochastic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,11 @@ class Hyperparameters:
     feasible_set: FeasibleSet | None = None
     maximize: bool = False
     foreach: bool | None = None
+    fused: bool | None = None
     capturable: bool = False
     differentiable: bool = False
+    state_dtype: str | torch.dtype | None = None
+    master: str | None = None
 
     def __post_init__(self) -> None:
         _check_number("lr", _value("lr", self.lr), "[0, inf)")
@@ -60,11 +68,33 @@ class Hyperparameters:
             _check_number("clip_update", self.clip_update, "(0, inf)")
         for name in SWITCHES:
             _check_kind(name, getattr(self, name), (True, False))
-        _check_kind("foreach", self.foreach, (True, False, None))
-        if self.foreach and self.differentiable:
+        for name in ("foreach", "fused"):
+            _check_kind(name, getattr(self, name), (True, False, None))
+        _check_choice("state_dtype", self.state_dtype, STATE_DTYPES)
+        _check_choice("master", self.master, MASTERS)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Refuse options that contradict each other."""
+        if self.foreach and self.fused:
+            msg = "fused and foreach cannot both be True: each is a way to run the same step"
+            raise ValueError(msg)
+        in_place = {"foreach": self.foreach, "fused": self.fused}
+        rounding = {"state_dtype": self.state_dtype, "master": self.master}
+        for name, value in {**in_place, **rounding}.items():
+            if self.differentiable and value:
+                allowed = "None or False" if name in in_place else "None"
+                reason = (
+                    "its operations are in place, which autograd cannot go through"
+                    if name in in_place
+                    else "rounding has no gradient"
+                )
+                msg = f"{name} must be {allowed} with differentiable=True, got {value}: {reason}"
+                raise ValueError(msg)
+        if self.state_dtype == "8bit" and self.amsgrad:
             msg = (
-                "foreach must be None or False with differentiable=True, got True: "
-                "its operations are in place, which autograd cannot go through"
+                "state_dtype must be None or 'bfloat16' with amsgrad=True, got '8bit': the maximum "
+                "of an s that is rounded at random by up to an eighth would drift upwards"
             )
             raise ValueError(msg)
 
@@ -93,6 +123,15 @@ def _check_kind(name: str, value: object, choices: tuple[object, ...]) -> None:
         *first, last = map(str, choices)
         msg = f"{name} must be {', '.join(first)} or {last}, got {value!r}"
         raise TypeError(msg)
+
+
+def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Refuse a word that is not among `choices`."""
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        *first, last = map(repr, choices)
+        msg = f"{name} must be {', '.join(first)} or {last}, got {value!r}"
+        kind = ValueError if isinstance(value, (str, torch.dtype)) else TypeError
+        raise kind(msg)
 
 
 def _value(name: str, value: object) -> object:

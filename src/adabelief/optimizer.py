@@ -12,9 +12,11 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
 from adabelief.checkpoint import check_fits, read, translate
-from adabelief.dispatch import Arrays, check_lazy, check_params, update
+from adabelief.dispatch import check_lazy, check_params
 from adabelief.hyperparameters import Hyperparameters
-from adabelief.state import check_loadable, fill, restore, step_count
+from adabelief.loading import checked_loading, portable_saving
+from adabelief.state import EXPONENT, fill, small_state, step_count
+from adabelief.stepping import all_parts, check_capture, step_parts
 
 if TYPE_CHECKING:
     from adabelief.feasible import FeasibleSet
@@ -63,13 +65,24 @@ class AdaBelief(Optimizer):
         capturable: keep t beside the parameters and never look at a value from the host, so that
             the step can be captured in a CUDA graph. A tensor lr must lie there too. Not run on
             a GPU by us; checked with fake CUDA tensors.
+        fused: True updates all parameters by one kernel that reads and writes every array once;
+            False never does. None does on the CPU, where the kernel was built. What the kernel
+            cannot take (sparse or complex numbers, memory with gaps, feasible sets other than
+            boxes, subclasses of tensors) goes by foreach or the loop. On CUDA the kernel is
+            experimental, and only used if asked for.
         differentiable: let autograd go through the step. Parameters must then not be leaves,
             and losses be computed from clones of them (examples/meta_learning.py).
+        state_dtype: "bfloat16" keeps m and s in 2 bytes each, "8bit" s in 1 (docs/small_state.md);
+            None in 4. s is rounded at random, reproducibly, since to nearest it would stand still.
+        master: what bfloat16 parameters lack of float32: "split" keeps the other sixteen bits as
+            state, so that they move as float32 parameters would; "stochastic" rounds at random;
+            None to nearest, which loses steps below 2⁻⁹ of a parameter.
 
     Raises:
         ValueError: an option is out of range; the message has name, value and range.
         TypeError: an option is of the wrong kind.
-        RuntimeError: at `step`, for sparse gradients where an option needs all rows.
+        RuntimeError: fused=True where the kernel is not available, with the reason; at `step`, for
+            sparse gradients where an option needs all rows.
 
     Example:
         >>> model = torch.nn.Linear(2, 1)
@@ -95,8 +108,11 @@ class AdaBelief(Optimizer):
         feasible_set: FeasibleSet | None = None,
         maximize: bool = False,
         foreach: bool | None = None,
+        fused: bool | None = None,
         capturable: bool = False,
         differentiable: bool = False,
+        state_dtype: str | torch.dtype | None = None,
+        master: str | None = None,
     ) -> None:
         checked = Hyperparameters(
             lr=lr,
@@ -112,8 +128,11 @@ class AdaBelief(Optimizer):
             feasible_set=feasible_set,
             maximize=maximize,
             foreach=foreach,
+            fused=fused,
             capturable=capturable,
             differentiable=differentiable,
+            state_dtype=state_dtype,
+            master=master,
         )
         super().__init__(params, {f.name: getattr(checked, f.name) for f in fields(checked)})
 
@@ -159,15 +178,17 @@ class AdaBelief(Optimizer):
 
         Raises:
             ValueError: an option is out of range, or a parameter is sparse, or complex where a
-                feasible set wants reals; the optimizer is then as it was before.
+                feasible set wants reals, or of a dtype that an option is not for; the optimizer is
+                then as it was before.
             TypeError: an option is of the wrong kind; likewise.
+            RuntimeError: fused=True where the kernel is not available; likewise.
         """
         if isinstance(param_group, dict):
             Hyperparameters.of({**self.defaults, **param_group})
         super().add_param_group(param_group)
         try:
             check_params(self.param_groups[-1])
-        except ValueError:
+        except (ValueError, RuntimeError):
             self.param_groups.pop()
             raise
 
@@ -183,6 +204,15 @@ class AdaBelief(Optimizer):
                 if "step" in kept and not isinstance(kept["step"], Tensor):
                     kept["step"] = step_count(kept["step"])
 
+    def state_dict(self) -> dict[str, Any]:
+        """Options and state, as plain tensors that any AdaBelief can load.
+
+        The tensors are the optimizer's own, as in every torch optimizer; only an s of 8 bits is
+        given as a new bfloat16 tensor, which holds it exactly.
+        """
+        with portable_saving(self):
+            return super().state_dict()
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what `state_dict` returned; tensors are copied, never shared or cast down.
 
@@ -192,24 +222,8 @@ class AdaBelief(Optimizer):
         Raises:
             ValueError: groups or state do not fit; the optimizer is then as it was before.
         """
-        seen: dict[str, Any] = {}
-
-        def check(_: Optimizer, incoming: dict[str, Any]) -> None:
-            check_loadable(self, incoming)
-            seen.update(incoming)
-
-        def put_back(_: Optimizer) -> None:
-            restore(self, seen)
-
-        # The last of the pre-hooks sees what the user's own hooks made of the state dict; the
-        # first of the post-hooks lets them see the state as it will stay.
-        before = self.register_load_state_dict_pre_hook(check)
-        after = self.register_load_state_dict_post_hook(put_back, prepend=True)
-        try:
+        with checked_loading(self):
             super().load_state_dict(state_dict)
-        finally:
-            before.remove()
-            after.remove()
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -230,21 +244,14 @@ class AdaBelief(Optimizer):
             RuntimeError: a gradient is sparse and an option needs all rows, or a CUDA graph is
                 being captured and capturable is off. Nothing has moved then.
         """
-        self._check_capture()
+        check_capture(self)
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        # All gradients are looked at before the first parameter moves: a refused one costs nothing.
-        gathered: list[tuple[dict[str, Any], Arrays]] = []
-        for group in self.param_groups:
-            arrays: Arrays = ([], [], [], [], [], [])
-            self._init_group(group, *arrays)
-            if arrays[0]:
-                gathered.append((group, arrays))
-        with torch.set_grad_enabled(self.defaults["differentiable"]):
-            for group, arrays in gathered:
-                update(group, *arrays)
+        found_inf = getattr(self, "found_inf", None)  # GradScaler's, as is grad_scale
+        if found_inf is None or not found_inf.item():
+            step_parts(self, all_parts(self))
         return loss
 
     # torch.compile runs a method of this name while it traces, and takes the lists as inputs.
@@ -256,6 +263,8 @@ class AdaBelief(Optimizer):
         exp_avgs: list[Tensor],
         exp_avg_vars: list[Tensor],
         max_exp_avg_vars: list[Tensor],
+        exponents: list[Tensor],
+        master_bits: list[Tensor],
         steps: list[Tensor],
     ) -> None:
         """Gather the parameters that have gradients, and their state, new where it is missing."""
@@ -265,20 +274,21 @@ class AdaBelief(Optimizer):
             if param.grad.layout is not torch.strided:
                 check_lazy(group)
             state = self.state[param]
-            fill(state, param, amsgrad=group["amsgrad"], capturable=group["capturable"])
+            fill(state, param, group)
             params.append(param)
             grads.append(param.grad)
             exp_avgs.append(state["exp_avg"])
             exp_avg_vars.append(state["exp_avg_var"])
             if group["amsgrad"]:
                 max_exp_avg_vars.append(state["max_exp_avg_var"])
+            # The parameter stands for what it does not have: the lists go side by side.
+            if small_state(group) == "8bit":
+                exponents.append(state.get(EXPONENT, param))
+            if group["master"] == "split":
+                master_bits.append(state.get("master_bits", param))
             steps.append(state["step"])
 
-    def _check_capture(self) -> None:
-        """Refuse to be captured into a CUDA graph with a step count that the host keeps."""
-        if torch.compiler.is_compiling() or not torch.cuda.is_available():
-            return
-        capturable = all(group["capturable"] for group in self.param_groups)
-        if not capturable and torch.cuda.is_current_stream_capturing():
-            msg = "capturable must be True to capture step() in a CUDA graph, got False"
-            raise RuntimeError(msg)
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether torch.amp.GradScaler may leave unscaling and skipping to `step`."""
+        return all(group["fused"] is True for group in self.param_groups)

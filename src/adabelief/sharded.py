@@ -42,6 +42,42 @@ def local(tensor: Any, param: Any) -> Tensor:
     return tensor.to_local()
 
 
+def shaped_as(part: Tensor, like: Any) -> Tensor:
+    """This process's part of a tensor, as a tensor sharded as `like`; as is if that is plain."""
+    if not is_sharded(like):
+        return part
+    from torch.distributed.tensor import DTensor  # noqa: PLC0415, optional
+
+    where = {"shape": like.shape, "stride": like.stride()}
+    return DTensor.from_local(part, like.device_mesh, like.placements, run_check=False, **where)
+
+
+def offset(param: Any) -> int:
+    """Where this process's part begins in the whole, counted in elements; 0 for plain tensors.
+
+    Random bits are numbered from here: parts that are rows, next to each other in memory, are then
+    rounded as the whole would be. Parts that are not get numbers that differ between processes.
+    """
+    if not is_sharded(param):
+        return 0
+    place: int = 0
+    coordinates = param.device_mesh.get_coordinate() or ()
+    cuts = [
+        (placement.dim, index, size)
+        for placement, index, size in zip(
+            param.placements, coordinates, param.device_mesh.shape, strict=True
+        )
+        if placement.is_shard()
+    ]
+    if len(cuts) == 1 and cuts[0][0] == 0:
+        _, index, size = cuts[0]
+        rows = -(-param.shape[0] // size)  # as torch.chunk cuts
+        return min(index * rows, param.shape[0]) * (param.numel() // max(param.shape[0], 1))
+    for _, index, size in cuts:
+        place = place * size + index
+    return place * 0x9E3779B9 & 0xFFFFFFFF
+
+
 def is_sharded(tensor: Tensor) -> bool:
     """Whether a tensor is a DTensor, without the import of torch.distributed.tensor."""
     return type(tensor) not in PLAIN and hasattr(tensor, "placements")

@@ -1,28 +1,52 @@
-"""What AdaBelief keeps for each parameter: made, checked before it is loaded, and restored."""
+"""What AdaBelief keeps for each parameter, in the formats that the options ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer
 
-from adabelief.hyperparameters import Hyperparameters
+from adabelief.rounding import bfloat16, e5m3
+from adabelief.rounding.memory import is_dense
+from adabelief.sharded import local, shaped_as
 
-State = dict[str, Tensor]
+State: TypeAlias = dict[str, Tensor]
 STATE_TENSORS = ("exp_avg", "exp_avg_var", "max_exp_avg_var")
+EXPONENT = "exp_avg_var_exponent"
+HALF = (torch.float16, torch.bfloat16)
 
 
-def state_dtype(param: Tensor) -> torch.dtype:
-    """Dtype of the state and the arithmetic: float32 for half precision, else the parameter's."""
-    return torch.float32 if param.dtype in (torch.float16, torch.bfloat16) else param.dtype
+def arithmetic_dtype(param: Tensor) -> torch.dtype:
+    """Dtype of the arithmetic: float32 for half precision, else the parameter's."""
+    return torch.float32 if param.dtype in HALF else param.dtype
 
 
-def fill(state: State, param: Tensor, *, amsgrad: bool, capturable: bool) -> None:
-    """Add what is missing to a parameter's state: all of it before the first step."""
+def formats(param: Tensor, group: Mapping[str, Any]) -> dict[str, torch.dtype]:
+    """The tensors that belong to a parameter's state under a group's options, and their dtypes.
+
+    Small state is for float32 arithmetic; a model that was cast to float64 since has wide state.
+    """
+    wide = arithmetic_dtype(param)
+    small = small_state(group) if wide == torch.float32 else None
+    first = wide if small is None else torch.bfloat16
+    found = {"exp_avg": first, "exp_avg_var": torch.uint8 if small == "8bit" else first}
+    if group["amsgrad"]:
+        found["max_exp_avg_var"] = first
+    if group["master"] == "split" and param.dtype == torch.bfloat16:
+        found["master_bits"] = torch.int16
+    return found
+
+
+def small_state(group: Mapping[str, Any]) -> str | None:
+    """The option `state_dtype`, as a word."""
+    return "bfloat16" if group["state_dtype"] == torch.bfloat16 else group["state_dtype"]
+
+
+def fill(state: State, param: Tensor, group: Mapping[str, Any]) -> None:
+    """Make a parameter's state what the options ask for: all of it before the first step."""
+    capturable = group["capturable"]
     if "exp_avg" not in state:
         # zeros: no copy from the host; on the host a constant, which fake tensors can read.
         state["step"] = (
@@ -30,23 +54,78 @@ def fill(state: State, param: Tensor, *, amsgrad: bool, capturable: bool) -> Non
             if capturable
             else step_count(0)
         )
-        state["exp_avg"] = _zeros(param)
-        state["exp_avg_var"] = _zeros(param)
-    wanted = state_dtype(param)
-    if state["exp_avg"].dtype != wanted or state["exp_avg"].device != param.device:
-        # The model was cast or moved after the first step (`model.double()`, `model.cuda()`).
-        for key in STATE_TENSORS:
-            if key in state:
-                state[key] = state[key].to(param.device, wanted)
-    if amsgrad and "max_exp_avg_var" not in state:
-        # Zero is below every s, so switching amsgrad on later starts at that moment's s.
-        state["max_exp_avg_var"] = _zeros(param)
-    if capturable and state["step"].device != param.device:  # switched on later
+    elif capturable and state["step"].device != param.device:  # switched on later
         state["step"] = state["step"].to(param.device)
+    wanted = formats(param, group)
+    for key, dtype in wanted.items():
+        if key not in state:
+            # Zero is below every s, so switching amsgrad on later starts at that moment's s.
+            state[key] = torch.zeros_like(param, dtype=dtype, memory_format=torch.preserve_format)
+            if dtype == torch.uint8:
+                state[EXPONENT] = _no_exponents(state[key])
+        elif not _lies_as(state[key], param, dtype):
+            # An option changed, or the model was cast, moved or given another memory layout.
+            put(state, key, widened(state, key), param, dtype)
+    for key in ("max_exp_avg_var", "master_bits", EXPONENT):
+        needed = key in wanted or (key == EXPONENT and wanted["exp_avg_var"] == torch.uint8)
+        # amsgrad's maximum stays: switched off and on again, it goes on.
+        if key in state and not needed and key != "max_exp_avg_var":
+            del state[key]
 
 
-def _zeros(param: Tensor) -> Tensor:
-    return torch.zeros_like(param, dtype=state_dtype(param), memory_format=torch.preserve_format)
+def _no_exponents(codes: Tensor) -> Tensor:
+    """Exponents of blocks of zeros, for this process's part of the codes."""
+    part = local(codes, codes)
+    return torch.zeros(e5m3.blocks(part.numel()), dtype=torch.uint8, device=part.device)
+
+
+def _lies_as(tensor: Tensor, param: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a tensor of state is where its parameter is, of this dtype, and in its layout."""
+    if tensor.dtype != dtype or tensor.device != param.device:
+        return False
+    return tensor.stride() == param.stride() or not is_dense(param)
+
+
+def widened(state: Mapping[str, Tensor], key: str) -> Tensor:
+    """A tensor of state as numbers, whatever format it is kept in."""
+    stored = state[key]
+    if stored.dtype != torch.uint8:
+        return stored
+    return _elementwise(lambda codes: e5m3.decode(codes, state[EXPONENT]), stored)
+
+
+def put(state: State, key: str, value: Tensor, param: Tensor, dtype: torch.dtype) -> None:
+    """Keep a new copy of `value` as `state[key]`, rounded to nearest, laid out as `param`."""
+    target = torch.empty_like(param, dtype=dtype, memory_format=torch.preserve_format)
+    if dtype != torch.uint8:
+        state[key] = target.copy_(value)
+        return
+    wide = torch.empty_like(param, dtype=torch.float32).copy_(value)
+
+    def encode(part: Tensor) -> Tensor:
+        half = torch.full_like(part, 0x8000, dtype=torch.int32)  # adds half of what is dropped
+        codes, exponents = e5m3.encode(part, half)
+        state[EXPONENT] = exponents
+        return codes
+
+    state[key] = _elementwise(encode, wide)
+
+
+def _elementwise(function: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor:
+    """Apply a function to a tensor, or to this process's part of it."""
+    return shaped_as(function(local(tensor, tensor)), tensor)
+
+
+def portable(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """State as it is saved: E5M3 as bfloat16, which holds it exactly and can be cut anywhere.
+
+    Blocks and their exponents follow this process's memory, which a resumed run may divide
+    otherwise.
+    """
+    if EXPONENT not in state:
+        return state
+    others = {key: value for key, value in state.items() if key != EXPONENT}
+    return {**others, "exp_avg_var": _elementwise(bfloat16.nearest, widened(state, "exp_avg_var"))}
 
 
 def step_count(step: float | Tensor, device: torch.device | str = "cpu") -> Tensor:
@@ -57,52 +136,3 @@ def step_count(step: float | Tensor, device: torch.device | str = "cpu") -> Tens
     if isinstance(step, Tensor):
         return step.detach().to(device, torch.float32, copy=True).reshape(())
     return torch.tensor(float(step), dtype=torch.float32, device=device)
-
-
-def check_loadable(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
-    """Refuse what another optimizer or model wrote, before anything is changed."""
-    for group in state_dict["param_groups"]:
-        Hyperparameters.of({**{f.name: f.default for f in fields(Hyperparameters)}, **group})
-    for index, param in _pairs(optimizer, state_dict):
-        state = state_dict["state"].get(index)
-        if not state:
-            continue
-        missing = [key for key in ("step", "exp_avg", "exp_avg_var") if key not in state]
-        if missing:
-            msg = (
-                f"the state of parameter {index} must have step, exp_avg and exp_avg_var, "
-                f"got {sorted(state)}: it was not saved by AdaBelief"
-            )
-            raise ValueError(msg)
-        for key in STATE_TENSORS:
-            if key in state and state[key].shape != param.shape:
-                msg = (
-                    f"{key} of parameter {index} must have the parameter's shape "
-                    f"{tuple(param.shape)}, got {tuple(state[key].shape)}"
-                )
-                raise ValueError(msg)
-
-
-def _pairs(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> list[tuple[Any, Tensor]]:
-    """(index in the checkpoint, parameter); torch reports groups of different lengths itself."""
-    saved = [index for group in state_dict["param_groups"] for index in group["params"]]
-    params = [param for group in optimizer.param_groups for param in group["params"]]
-    return list(zip(saved, params, strict=False))
-
-
-def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
-    """Copy the state's tensors again from the checkpoint, in the dtype of the computation."""
-    on_device = {
-        param
-        for group in optimizer.param_groups
-        for param in group["params"]
-        if group["capturable"]
-    }
-    for index, param in _pairs(optimizer, state_dict):
-        for key, value in state_dict["state"].get(index, {}).items():
-            if key in STATE_TENSORS:
-                target = torch.empty_like(value, dtype=state_dtype(param), device=param.device)
-                optimizer.state[param][key] = target.copy_(value)
-            elif key == "step":
-                device = param.device if param in on_device else "cpu"
-                optimizer.state[param][key] = step_count(value, device)

@@ -75,6 +75,18 @@ class Box:
         return point
 
 
+def bounds(feasible_set: object) -> tuple[float, float] | None:
+    """The same two bounds of every element, if that is all there is to a set, else None."""
+    if type(feasible_set) is NonNegative:
+        return 0.0, math.inf
+    if type(feasible_set) is not Box or not feasible_set.elementwise:
+        return None
+    low, high = feasible_set.low, feasible_set.high
+    if any(isinstance(bound, Tensor) and bound.device.type != "cpu" for bound in (low, high)):
+        return None  # a look at them would wait for the device
+    return float(low), float(high)
+
+
 @dataclass(frozen=True, eq=False)
 class NonNegative:
     """{x : x ≥ 0}: the negative elements become 0."""

@@ -5,13 +5,14 @@ Every path has `update(params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from adabelief.coefficients import Coefficients
+from adabelief.kernels import cpu
 from adabelief.update import foreach as foreach_path
 from adabelief.update import functional as functional_path
 from adabelief.update import lazy as lazy_path
@@ -43,6 +44,17 @@ FOREACH_DEVICES = ("cuda", "xpu", "mtia")
 # On CPU a tensor of fewer elements gains more from fewer calls than it loses in cache misses:
 # measured by benchmarks/paths.py, see docs/paths.md.
 FOREACH_CPU_BELOW = 8_192
+
+
+def wants_kernel(group: Mapping[str, Any]) -> bool:
+    """Whether a group's options ask for the kernel, or leave the choice."""
+    return group["fused"] is True or (group["fused"] is None and group["foreach"] is None)
+
+
+def fusible(param: Tensor, grad: Tensor) -> bool:
+    """Whether there is a kernel where a tensor lies."""
+    strided = grad.layout is torch.strided
+    return strided and param.device.type == "cpu" and cpu.unavailable() is None
 
 
 def choose(

@@ -1,0 +1,553 @@
+/* Batch: the rows of one step. They are checked and gathered first, then run all at once: what is
+   refused while gathering costs nothing. A batch holds a reference to each tensor, so that none is
+   freed while the kernel runs without the interpreter's lock. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tensors.h"
+
+/* Objects that a row refers to. */
+enum { PARAM, GRAD, EXP_AVG, EXP_AVG_VAR, MAX_EXP_AVG_VAR, EXPONENTS, MASTER_BITS, STEP, HELD };
+
+/* Blocks: a thread of its own pays from here on. 2¹⁵ elements, as at::internal::GRAIN_SIZE. */
+enum { GRAIN = 32768 / BLOCK };
+
+typedef struct {
+    PyObject_HEAD
+    Row *rows;
+    PyObject *(*held)[HELD];
+    Py_ssize_t count, capacity;
+    int slots;
+    int done;
+} Batch;
+
+/* State keys, by the enumeration above; "grad" is the gradient's attribute. */
+static const char *const NAMES[HELD] = {NULL, "grad", "exp_avg", "exp_avg_var", "max_exp_avg_var",
+                                        "exp_avg_var_exponent", "master_bits", "step"};
+static PyObject *names[HELD];
+
+static int intern_names(void) {
+    for (int i = GRAD; i < HELD; i++)
+        if (names[i] == NULL && (names[i] = PyUnicode_InternFromString(NAMES[i])) == NULL) return -1;
+    return 0;
+}
+
+static int reserve(Batch *self, Py_ssize_t more) {
+    if (self->capacity - self->count >= more) return 0;
+    const Py_ssize_t capacity = self->count + more > 2 * self->capacity ? self->count + more
+                                                                        : 2 * self->capacity;
+    Row *rows = realloc(self->rows, (size_t)capacity * sizeof *rows);
+    if (rows != NULL) self->rows = rows;
+    PyObject *(*held)[HELD] = realloc(self->held, (size_t)capacity * sizeof *held);
+    if (held != NULL) self->held = held;
+    if (rows == NULL || held == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->capacity = capacity;
+    return 0;
+}
+
+/* Whether `object` is a plain tensor of this dtype in the layout of `like`; then `data` is its memory. */
+static int fits(PyObject *object, const View *like, Dtype dtype, void *data) {
+    View view;
+    if (object == NULL || !plain_tensor(object, &view)) return 0;
+    if (view.dtype != dtype || !same_layout(&view, like)) return 0;
+    memcpy(data, &view.data, sizeof view.data);
+    return 1;
+}
+
+static int is_narrow(Dtype dtype) { return dtype == FLOAT32 || dtype == BFLOAT16 || dtype == FLOAT16; }
+
+/* Fills a row from its objects, all but step, slot and key; 0 if the kernel cannot take them. */
+static int fill_row(Row *row, PyObject *const *o, int amsgrad, StateDtype state_dtype,
+                    Master master) {
+    View param, grad;
+    memset(row, 0, sizeof *row);
+    if (!plain_tensor(o[PARAM], &param) || !plain_tensor(o[GRAD], &grad)) return 0;
+    if (!same_layout(&param, &grad)) return 0;
+    /* Only imaginary parts have torch's negative bit; of more than one element they have gaps. */
+    if (grad.numel == 1 && is_negated(o[GRAD])) return 0;
+    row->param = param.data;
+    row->grad = grad.data;
+    row->param_dtype = param.dtype;
+    row->grad_dtype = grad.dtype;
+    row->numel = param.numel;
+    Dtype first = FLOAT64, second = FLOAT64;
+    if (param.dtype == FLOAT64) {
+        if (grad.dtype != FLOAT64 || state_dtype != STATE_WIDE) return 0;
+    } else {
+        if (!is_narrow(param.dtype) || !is_narrow(grad.dtype)) return 0;
+        first = state_dtype == STATE_WIDE ? FLOAT32 : BFLOAT16;
+        second = state_dtype == STATE_8BIT ? UINT8 : first;
+    }
+    row->state_dtype = state_dtype;
+    row->master = param.dtype == BFLOAT16 ? master : MASTER_NONE;
+    if (!fits(o[EXP_AVG], &param, first, &row->exp_avg)) return 0;
+    if (!fits(o[EXP_AVG_VAR], &param, second, &row->exp_avg_var)) return 0;
+    if (amsgrad && !fits(o[MAX_EXP_AVG_VAR], &param, second, &row->max_exp_avg_var)) return 0;
+    if (row->master == MASTER_SPLIT && !fits(o[MASTER_BITS], &param, INT16, &row->master_bits))
+        return 0;
+    if (state_dtype == STATE_8BIT) {
+        View exponents;
+        if (amsgrad || o[EXPONENTS] == NULL || !plain_tensor(o[EXPONENTS], &exponents)) return 0;
+        if (exponents.dtype != UINT8 || exponents.numel != blocks_of(row->numel)) return 0;
+        row->exponents = exponents.data;
+    }
+    return 1;
+}
+
+static void add_row(Batch *self, const Row *row, PyObject *const *objects) {
+    self->rows[self->count] = *row;
+    for (int i = 0; i < HELD; i++) {
+        Py_XINCREF(objects[i]);
+        self->held[self->count][i] = objects[i];
+    }
+    self->count++;
+}
+
+/* rounding/random_bits.py: the key of a parameter at a step. */
+static uint32_t scramble(uint32_t x) {
+    x ^= x >> 16;
+    x *= 0x7FEB352D;
+    x ^= x >> 15;
+    x *= 0x846CA68B;
+    return x ^ x >> 16;
+}
+
+static void set_key(Row *row, uint32_t position, uint32_t step) {
+    row->key[0] = scramble(scramble(position + 0x9E3779B9) + step);
+    row->key[1] = scramble(row->key[0] + 0x9E3779B9);
+}
+
+/* The parameter's own dict of state, borrowed: states are mostly in the parameters' order, so the next
+   one is tried before the dict is searched, which calls the tensor's __hash__. */
+static PyObject *state_of(PyObject *states, PyObject *param, Py_ssize_t *cursor) {
+    PyObject *key, *value;
+    Py_ssize_t next = *cursor;
+    if (PyDict_Next(states, &next, &key, &value) && key == param) {
+        *cursor = next;
+        return value;
+    }
+    return PyDict_GetItemWithError(states, param);
+}
+
+PyDoc_STRVAR(gather_doc,
+             "gather(params, states, position, amsgrad, state_dtype, master, /) -> (times, rest)\n\n"
+             "Adds the parameters that have a gradient and that the kernel can take. `times` are their\n"
+             "different t after this step, one slot of `run` each; `rest` the indices of the others.");
+
+/* The different t of one call, each a slot of `run`. */
+typedef struct {
+    PyObject *list;
+    int64_t *values;
+    int count, capacity;
+} Times;
+
+/* The number of this t among them, or -1 with an exception. */
+static int slot_of(Times *times, int64_t t) {
+    for (int slot = 0; slot < times->count; slot++)
+        if (times->values[slot] == t) return slot;
+    if (times->count == times->capacity) {
+        const int capacity = times->capacity ? 2 * times->capacity : 8;
+        int64_t *values = realloc(times->values, (size_t)capacity * sizeof *values);
+        if (values == NULL) return PyErr_NoMemory(), -1;
+        times->values = values;
+        times->capacity = capacity;
+    }
+    PyObject *number = PyLong_FromLongLong(t);
+    const int failed = number == NULL || PyList_Append(times->list, number) < 0;
+    Py_XDECREF(number);
+    if (failed) return -1;
+    times->values[times->count] = t;
+    return times->count++;
+}
+
+typedef struct {
+    int amsgrad, state_dtype, master;
+} Options;
+
+/* Looks up a parameter's state; 0 if it has none yet, or lacks a tensor. References are borrowed. */
+static int find_state(PyObject *state, PyObject **o, const Options *options) {
+    if (state == NULL || !PyDict_Check(state)) return 0;
+    /* Nearly always there is nothing else, and the keys are ours: then nothing is searched. */
+    PyObject *key, *value;
+    for (Py_ssize_t next = 0; PyDict_Next(state, &next, &key, &value);)
+        for (int k = EXP_AVG; k < HELD; k++)
+            if (key == names[k]) o[k] = value;
+    for (int k = EXP_AVG; k < HELD; k++) {
+        const int needed = k == MAX_EXP_AVG_VAR ? options->amsgrad
+                           : k == EXPONENTS     ? options->state_dtype == STATE_8BIT
+                           : k == MASTER_BITS   ? options->master == MASTER_SPLIT
+                                                : 1;
+        if (needed && o[k] == NULL) o[k] = PyDict_GetItemWithError(state, names[k]);
+        if (needed && o[k] == NULL && k != MASTER_BITS) return 0;
+    }
+    return 1;
+}
+
+/* 1 if the parameter was added, 0 if it is left to others, -1 with an exception. */
+static int gather_one(Batch *self, PyObject **o, PyObject *state, uint32_t position,
+                      const Options *options, Times *times) {
+    Row row;
+    View step;
+    if (!find_state(state, o, options) || !plain_tensor(o[STEP], &step)) return 0;
+    if (step.dtype != FLOAT32 || step.numel != 1) return 0;
+    if (!fill_row(&row, o, options->amsgrad, options->state_dtype, options->master)) return 0;
+    const float time = *(const float *)step.data + 1;
+    if (!(time >= 1 && time <= 16777216.0f)) return 0; /* 2²⁴: where float32 stops counting */
+    const int slot = slot_of(times, (int64_t)time);
+    if (slot < 0) return -1;
+    row.slot = self->slots + slot;
+    row.step = step.data;
+    set_key(&row, position, (uint32_t)(int64_t)time);
+    add_row(self, &row, o);
+    return 1;
+}
+
+static int append_index(PyObject *list, Py_ssize_t i) {
+    PyObject *index = PyLong_FromSsize_t(i);
+    const int failed = index == NULL || PyList_Append(list, index) < 0;
+    Py_XDECREF(index);
+    return failed ? -1 : 0;
+}
+
+static PyObject *gather(Batch *self, PyObject *args) {
+    PyObject *params, *states;
+    Py_ssize_t position, cursor = 0;
+    Options options;
+    if (!PyArg_ParseTuple(args, "O!O!npii", &PyList_Type, &params, &PyDict_Type, &states, &position,
+                          &options.amsgrad, &options.state_dtype, &options.master))
+        return NULL;
+    const Py_ssize_t count = PyList_Size(params);
+    Times times = {PyList_New(0), NULL, 0, 0};
+    PyObject *rest = PyList_New(0);
+    int failed = times.list == NULL || rest == NULL || !connected() || reserve(self, count) < 0;
+    for (Py_ssize_t i = 0; !failed && i < count; i++) {
+        PyObject *o[HELD] = {NULL};
+        /* Owned while we look: a subclass's code may change the list, which the index is then
+           checked against anew. */
+        if ((o[PARAM] = PyList_GetItem(params, i)) == NULL) {
+            failed = 1;
+            break;
+        }
+        Py_INCREF(o[PARAM]);
+        o[GRAD] = PyObject_GetAttr(o[PARAM], names[GRAD]);
+        failed = o[GRAD] == NULL;
+        if (!failed && o[GRAD] != Py_None) {
+            PyObject *state = state_of(states, o[PARAM], &cursor);
+            int added = -1;
+            if (state != NULL || !PyErr_Occurred())
+                added = gather_one(self, o, state, (uint32_t)(position + i), &options, &times);
+            failed = added < 0 || (added == 0 && append_index(rest, i) < 0);
+        }
+        Py_XDECREF(o[GRAD]);
+        Py_DECREF(o[PARAM]);
+    }
+    free(times.values);
+    if (failed) {
+        Py_XDECREF(times.list);
+        Py_XDECREF(rest);
+        return NULL;
+    }
+    self->slots += times.count;
+    return Py_BuildValue("NN", times.list, rest);
+}
+
+PyDoc_STRVAR(append_doc,
+             "append(arrays, amsgrad, state_dtype, master, key0, key1, slot, /) -> bool\n\n"
+             "Adds one row: `arrays` are param, grad, exp_avg, exp_avg_var, max_exp_avg_var,\n"
+             "exp_avg_var_exponent and master_bits, or None. False if the kernel cannot take it.");
+
+static PyObject *append(Batch *self, PyObject *args) {
+    PyObject *o[HELD] = {NULL};
+    int amsgrad, state_dtype, master, slot;
+    unsigned int first, second;
+    if (!PyArg_ParseTuple(args, "(OOOOOOO)piiIIi", &o[PARAM], &o[GRAD], &o[EXP_AVG], &o[EXP_AVG_VAR],
+                          &o[MAX_EXP_AVG_VAR], &o[EXPONENTS], &o[MASTER_BITS], &amsgrad,
+                          &state_dtype, &master, &first, &second, &slot))
+        return NULL;
+    if (!connected() || reserve(self, 1) < 0) return NULL;
+    if (slot < 0) {
+        PyErr_Format(PyExc_ValueError, "slot must be >= 0, got %d", slot);
+        return NULL;
+    }
+    Row row;
+    if (!fill_row(&row, o, amsgrad, state_dtype, master)) Py_RETURN_FALSE;
+    row.slot = slot;
+    row.key[0] = first;
+    row.key[1] = second;
+    add_row(self, &row, o);
+    if (slot >= self->slots) self->slots = slot + 1;
+    Py_RETURN_TRUE;
+}
+
+typedef struct {
+    uintptr_t begin, end;
+    int written;
+} Interval;
+
+static void merge(const Interval *a, const Interval *a_end, const Interval *b, const Interval *b_end,
+                  Interval *to) {
+    while (a < a_end && b < b_end) *to++ = b->begin < a->begin ? *b++ : *a++;
+    while (a < a_end) *to++ = *a++;
+    while (b < b_end) *to++ = *b++;
+}
+
+/* Sorts by begin: natural merge sort, since arrays are mostly allocated one after the other, so that a
+   few runs are found and merged. `other` is room for as many; returns which of both has the result. */
+static Interval *sorted(Interval *all, Interval *other, size_t n) {
+    for (size_t runs = 2; runs > 1;) {
+        runs = 0;
+        size_t ends[2], begin = 0;
+        for (size_t i = 0; i < n; runs++) {
+            const size_t start = i++;
+            while (i < n && all[i].begin >= all[i - 1].begin) i++;
+            ends[runs % 2] = i;
+            if (runs % 2 == 1) {
+                merge(all + begin, all + ends[0], all + ends[0], all + ends[1], other + begin);
+                begin = ends[1];
+            } else {
+                begin = start;
+            }
+        }
+        if (runs % 2 == 1) memcpy(other + begin, all + begin, (n - begin) * sizeof *all);
+        Interval *swapped = all;
+        all = other;
+        other = swapped;
+    }
+    return all;
+}
+
+static const int64_t SIZES[] = {[FLOAT32] = 4, [FLOAT64] = 8, [BFLOAT16] = 2,
+                                [FLOAT16] = 2, [UINT8] = 1,   [INT16] = 2};
+
+/* 1 if some array that is written overlaps another one (threads would race, and the order of
+   parameters matter), 0 if none does, -1 without memory. */
+static int overlapping(const Batch *self) {
+    enum { ARRAYS = 7 };
+    const size_t count = (size_t)self->count;
+    Interval *all = malloc((count * ARRAYS + 1) * 2 * sizeof *all);
+    size_t n = 0;
+    if (all == NULL) return -1;
+    /* Array by array, not row by row: so they are runs of rising addresses. */
+    for (int k = 0; k < ARRAYS; k++) {
+        for (size_t i = 0; i < count; i++) {
+            const Row *row = &self->rows[i];
+            const Dtype wide = row->param_dtype == FLOAT64 ? FLOAT64 : FLOAT32;
+            const Dtype first = row->state_dtype == STATE_WIDE ? wide : BFLOAT16;
+            const Dtype second = row->state_dtype == STATE_8BIT ? UINT8 : first;
+            const void *const arrays[ARRAYS] = {row->grad,        row->param,
+                                                row->exp_avg,     row->exp_avg_var,
+                                                row->max_exp_avg_var, row->master_bits,
+                                                row->exponents};
+            const Dtype dtypes[ARRAYS] = {row->grad_dtype, row->param_dtype, first, second,
+                                          second,          INT16,            UINT8};
+            const uintptr_t begin = (uintptr_t)arrays[k];
+            if (begin == 0) continue;
+            const int64_t length = k == ARRAYS - 1 ? blocks_of(row->numel) : row->numel;
+            all[n++] = (Interval){begin, begin + (uintptr_t)(length * SIZES[dtypes[k]]), k > 0};
+        }
+    }
+    const Interval *order = sorted(all, all + n, n);
+    int found = 0;
+    uintptr_t written = 0, read = 0; /* the farthest end of each so far */
+    for (size_t i = 0; i < n && !found; i++) {
+        found = order[i].begin < written || (order[i].written && order[i].begin < read);
+        uintptr_t *end = order[i].written ? &written : &read;
+        if (order[i].end > *end) *end = order[i].end;
+    }
+    free(all);
+    return found;
+}
+
+typedef struct {
+    const Batch *batch;
+    const Scalars *scalars;
+    Kernel *kernel;
+} Job;
+
+/* Blocks [begin, end) of all rows. */
+static void work(int64_t begin, int64_t end, void *context) {
+    const Job *job = context;
+    const Row *rows = job->batch->rows;
+    Py_ssize_t low = 0, high = job->batch->count; /* the last row that begins at or before `begin` */
+    while (high - low > 1) {
+        const Py_ssize_t middle = (low + high) / 2;
+        if (rows[middle].first_block <= begin)
+            low = middle;
+        else
+            high = middle;
+    }
+    for (const Row *row = rows + low; begin < end; row++) {
+        const int64_t after = row->first_block + blocks_of(row->numel);
+        const int64_t stop = after < end ? after : end;
+        if (stop > begin)
+            job->kernel(row, &job->scalars[row->slot], begin - row->first_block,
+                        stop - row->first_block);
+        begin = stop > begin ? stop : begin;
+    }
+}
+
+static int parse_scalars(PyObject *tuple, Scalars *c) {
+    if (!PyTuple_Check(tuple)) {
+        PyErr_SetString(PyExc_TypeError, "scalars must be tuples");
+        return -1;
+    }
+    return PyArg_ParseTuple(tuple, "ddddddddddddddppp", &c->grad_scale, &c->coupled_decay, &c->keep,
+                            &c->beta1, &c->one_minus_beta1, &c->beta2, &c->one_minus_beta2, &c->eps,
+                            &c->outer_eps, &c->direction_scale, &c->step_size, &c->clip_update,
+                            &c->low, &c->high, &c->coupled, &c->amsgrad, &c->adaptive)
+               ? 0
+               : -1;
+}
+
+PyDoc_STRVAR(run_doc,
+             "run(scalars, kernel, /) -> bool\n\n"
+             "One step of all rows, each with the scalars of its slot (update/fused.py says which), in\n"
+             "one parallel region. False, and nothing has changed, if written arrays overlap. Only once.");
+
+static Kernel *kernel_named(const char *name) {
+    const char *fastest, *plain;
+    Kernel *fast = choose_kernel(0, &fastest), *baseline = choose_kernel(1, &plain);
+    if (strcmp(name, "traffic") == 0) return traffic;
+    if (strcmp(name, "") == 0 || strcmp(name, fastest) == 0) return fast;
+    if (strcmp(name, plain) == 0) return baseline;
+    PyErr_Format(PyExc_ValueError, "kernel must be '', '%s', '%s' or 'traffic', got '%s'", fastest,
+                 plain, name);
+    return NULL;
+}
+
+static PyObject *run(Batch *self, PyObject *args) {
+    PyObject *list;
+    const char *name;
+    if (!PyArg_ParseTuple(args, "O!s", &PyList_Type, &list, &name)) return NULL;
+    Kernel *kernel = kernel_named(name);
+    if (kernel == NULL) return NULL;
+    if (self->done) {
+        PyErr_SetString(PyExc_RuntimeError, "a batch runs once");
+        return NULL;
+    }
+    const Py_ssize_t slots = PyList_Size(list);
+    if (slots != self->slots) {
+        PyErr_Format(PyExc_ValueError, "scalars must have %d slots, got %zd", self->slots, slots);
+        return NULL;
+    }
+    if (kernel == traffic)
+        for (Py_ssize_t i = 0; i < self->count; i++) {
+            const Row *row = &self->rows[i];
+            if (row->param_dtype != FLOAT32 || row->grad_dtype != FLOAT32 ||
+                row->state_dtype != STATE_WIDE) {
+                PyErr_SetString(PyExc_ValueError, "the traffic kernel takes float32 only");
+                return NULL;
+            }
+        }
+    Scalars *scalars = calloc((size_t)slots + 1, sizeof *scalars);
+    if (scalars == NULL) return PyErr_NoMemory();
+    PyObject *result = NULL;
+    for (Py_ssize_t i = 0; i < slots; i++)
+        if (parse_scalars(PyList_GetItem(list, i), &scalars[i]) < 0) goto done;
+    for (Py_ssize_t i = 0; i < self->count; i++)
+        if (self->rows[i].numel > 0 &&
+            !scalars[self->rows[i].slot].amsgrad != !self->rows[i].max_exp_avg_var) {
+            PyErr_SetString(PyExc_ValueError, "amsgrad must be as the rows were gathered");
+            goto done;
+        }
+    const int overlap = overlapping(self);
+    if (overlap != 0) {
+        result = overlap < 0 ? PyErr_NoMemory() : PyBool_FromLong(0);
+        goto done;
+    }
+    int64_t total = 0;
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        self->rows[i].first_block = total;
+        total += blocks_of(self->rows[i].numel);
+        if (self->rows[i].step != NULL) *self->rows[i].step += 1;
+    }
+    self->done = 1;
+    Job job = {self, scalars, kernel};
+    if (total > 0 && in_parallel(total, GRAIN, work, &job) != 0) {
+        PyErr_SetString(PyExc_RuntimeError, "torch_parallel_for failed");
+        goto done;
+    }
+    result = PyBool_FromLong(1);
+done:
+    free(scalars);
+    return result;
+}
+
+PyDoc_STRVAR(params_doc, "params() -> list\n\nThe parameters of all rows.");
+
+static PyObject *params(Batch *self, PyObject *unused) {
+    (void)unused;
+    PyObject *list = PyList_New(self->count);
+    for (Py_ssize_t i = 0; list != NULL && i < self->count; i++) {
+        Py_INCREF(self->held[i][PARAM]);
+        PyList_SetItem(list, i, self->held[i][PARAM]);
+    }
+    return list;
+}
+
+static void dealloc(Batch *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    for (Py_ssize_t i = 0; i < self->count; i++)
+        for (int k = 0; k < HELD; k++) Py_XDECREF(self->held[i][k]);
+    free(self->rows);
+    free(self->held);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef batch_methods[] = {
+    {"gather", (PyCFunction)(void (*)(void))gather, METH_VARARGS, gather_doc},
+    {"append", (PyCFunction)(void (*)(void))append, METH_VARARGS, append_doc},
+    {"run", (PyCFunction)(void (*)(void))run, METH_VARARGS, run_doc},
+    {"params", (PyCFunction)(void (*)(void))params, METH_NOARGS, params_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot batch_slots[] = {
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, batch_methods},
+    {Py_tp_doc, "The rows of one step; see kernels/cpu.py."},
+    {0, NULL},
+};
+
+static PyType_Spec batch_spec = {
+    .name = "adabelief.kernels._cpu.Batch",
+    .basicsize = sizeof(Batch),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = batch_slots,
+};
+
+static PyObject *isa(PyObject *module, PyObject *unused) {
+    const char *name;
+    (void)module;
+    (void)unused;
+    choose_kernel(0, &name);
+    return PyUnicode_FromString(name);
+}
+
+static PyMethodDef module_methods[] = {
+    {"connect", connect_torch, METH_VARARGS,
+     "connect(Tensor, Parameter, exchange_api, parallel_for, /): what is needed of torch."},
+    {"isa", isa, METH_NOARGS, "isa() -> str\n\nThe instruction set that is used here."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_cpu", "The step as one C kernel; see kernels/cpu.py.", -1,
+    module_methods, NULL, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__cpu(void) {
+    PyObject *made = PyModule_Create(&module);
+    PyObject *type = made == NULL ? NULL : PyType_FromSpec(&batch_spec);
+    if (type == NULL || intern_names() < 0 || PyModule_AddObject(made, "Batch", type) < 0) {
+        Py_XDECREF(type);
+        Py_XDECREF(made);
+        return NULL;
+    }
+    return made;
+}

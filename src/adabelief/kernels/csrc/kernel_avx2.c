@@ -1,0 +1,15 @@
+/* The step in AVX2. No FMA: the bits are those of the baseline, and memory is the limit anyway. */
+#if defined(__x86_64__) && defined(__GNUC__)
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#else
+#pragma GCC target("avx2")
+#endif
+#define KERNEL step_avx2
+#include "kernel.inc"
+#ifdef __clang__
+#pragma clang attribute pop
+#endif
+#else
+typedef int nothing; /* an empty translation unit is not C */
+#endif
