@@ -28,7 +28,7 @@ setup(
             sources=[SOURCES + name for name in
                      ("batch.c", "tensors.c", "choose.c", "kernel_baseline.c", "kernel_avx2.c")],
             depends=[SOURCES + name for name in
-                     ("row.h", "tensors.h", "dlpack.h", "kernel.inc", "arithmetic.inc", "formats.inc", "narrow.inc")],
+                     ("row.h", "tensors.h", "dlpack.h", "kernel.inc", "arithmetic.inc", "formats.inc", "narrow.inc", "narrow_avx2.inc")],
             extra_compile_args=[] if sys.platform == "win32" else FLAGS,
             extra_link_args=LINK,
             py_limited_api=True,

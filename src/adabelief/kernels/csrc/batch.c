@@ -409,13 +409,12 @@ PyDoc_STRVAR(run_doc,
              "one parallel region. False, and nothing has changed, if written arrays overlap. Only once.");
 
 static Kernel *kernel_named(const char *name) {
-    const char *fastest, *plain;
-    Kernel *fast = choose_kernel(0, &fastest), *baseline = choose_kernel(1, &plain);
-    if (strcmp(name, "traffic") == 0) return traffic;
-    if (strcmp(name, "") == 0 || strcmp(name, fastest) == 0) return fast;
-    if (strcmp(name, plain) == 0) return baseline;
-    PyErr_Format(PyExc_ValueError, "kernel must be '', '%s', '%s' or 'traffic', got '%s'", fastest,
-                 plain, name);
+    const Kernels fastest = choose_kernels(0), baseline = choose_kernels(1);
+    if (strcmp(name, "traffic") == 0) return fastest.traffic;
+    if (strcmp(name, "") == 0 || strcmp(name, fastest.name) == 0) return fastest.step;
+    if (strcmp(name, baseline.name) == 0) return baseline.step;
+    PyErr_Format(PyExc_ValueError, "kernel must be '', '%s', '%s' or 'traffic', got '%s'",
+                 fastest.name, baseline.name, name);
     return NULL;
 }
 
@@ -434,7 +433,7 @@ static PyObject *run(Batch *self, PyObject *args) {
         PyErr_Format(PyExc_ValueError, "scalars must have %d slots, got %zd", self->slots, slots);
         return NULL;
     }
-    if (kernel == traffic)
+    if (strcmp(name, "traffic") == 0)
         for (Py_ssize_t i = 0; i < self->count; i++) {
             const Row *row = &self->rows[i];
             if (row->param_dtype != FLOAT32 || row->grad_dtype != FLOAT32 ||
@@ -522,11 +521,9 @@ static PyType_Spec batch_spec = {
 };
 
 static PyObject *isa(PyObject *module, PyObject *unused) {
-    const char *name;
     (void)module;
     (void)unused;
-    choose_kernel(0, &name);
-    return PyUnicode_FromString(name);
+    return PyUnicode_FromString(choose_kernels(0).name);
 }
 
 static PyMethodDef module_methods[] = {

@@ -5,7 +5,7 @@
 #else
 #pragma GCC target("avx2")
 #endif
-#define KERNEL step_avx2
+#define ISA(name) name##_avx2
 #include "kernel.inc"
 #ifdef __clang__
 #pragma clang attribute pop

@@ -1,3 +1,3 @@
 /* The step in the instructions that every processor of this architecture has: SSE2, NEON. */
-#define KERNEL step_baseline
+#define ISA(name) name##_baseline
 #include "kernel.inc"

@@ -40,8 +40,12 @@ static inline int64_t blocks_of(int64_t numel) { return (numel + BLOCK - 1) / BL
 /* Elements of blocks [first, last) of one row are updated. */
 typedef void Kernel(const Row *row, const Scalars *scalars, int64_t first, int64_t last);
 
-/* The fastest kernel that this processor can run, or the one that all can; and its name. */
-Kernel *choose_kernel(int baseline, const char **name);
+typedef struct {
+    const char *name; /* of the instruction set */
+    Kernel *step;
+    /* p += e g; m += e g; s += e with e = eps: a step's traffic, hardly any arithmetic (benchmarks). */
+    Kernel *traffic;
+} Kernels;
 
-/* p += e g; m += e g; s += e with e = eps: a step's traffic, hardly any arithmetic (benchmarks). */
-Kernel traffic;
+/* The fastest that this processor can run, or those that all can. */
+Kernels choose_kernels(int baseline);
