@@ -17,16 +17,20 @@ help: ## list the targets
 	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,frameworks]'
 	touch $@
 
+.venv/.bench: .venv/.installed
+	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,bench]'
+	touch $@
+
 compare: .venv/.installed ## the main job: compare optimizers on real data; prints the report's path last
 	$(BIN)/adabelief compare fashion-mnist --preset quick --workers 2
 
 test: .venv/.installed ## the test suite
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: .venv/.frameworks ## the test suite with its slow tests and those of frameworks
+test-all: .venv/.frameworks .venv/.bench ## the test suite with its slow tests and those of frameworks
 	$(BIN)/python -m pytest
 
-compatibility: .venv/.frameworks ## run all tests and write docs/compatibility.md from their outcomes
+compatibility: .venv/.frameworks .venv/.bench ## run all tests and write docs/compatibility.md from their outcomes
 	rm -f .venv/record.json
 	-$(BIN)/python -m pytest --record=.venv/record.json # what fails is shown in the page
 	$(BIN)/python docs/compatibility.py .venv/record.json
@@ -40,12 +44,13 @@ format: .venv/.installed ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.installed ## measure the update paths against each other and against peers
-	$(BIN)/python benchmarks/paths.py
+bench: .venv/.bench ## measure a step against peers and memory itself; writes docs/performance.md
+	$(BIN)/adabelief bench --out docs/performance.json
+	$(BIN)/python -m benchmarks.performance docs/performance.json
 
 picture: .venv/.installed ## the README's picture of the report, by Chromium
 	$(BIN)/python docs/picture.py
 
-constraints: .venv/.frameworks ## pin what is installed now
+constraints: .venv/.frameworks .venv/.bench ## pin what is installed now
 	echo "# Exact versions of all that an installation brings, for Python 3.11. Made by: make constraints" > constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable >> constraints.txt

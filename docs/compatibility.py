@@ -66,7 +66,10 @@ FEATURES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "hooks of steps, of saving and of loading": ["test_torch_checks.py::test_hooks"],
         "profiler names": ["test_torch_checks.py::test_the_profiler"],
         "torch.amp.GradScaler": ["test_optimizer.py::test_grad_scaler"],
-        "optimizer in backward": ["test_torch_checks.py::test_optimizer_in_backward"],
+        "optimizer in backward": [
+            "test_torch_checks.py::test_optimizer_in_backward",
+            "test_release.py::test_every_path",
+        ],
         "torch.optim.swa_utils": ["test_optimizer.py::test_weight_averaging"],
         "learning rate schedulers, OneCycleLR's betas": [
             "test_schedules.py",
@@ -145,9 +148,9 @@ DEFECTS: Mapping[int, str] = {
     26: 'the word "False" counts as true',
 }
 
-COLUMNS = {"False": "loop", "True": "foreach", "None": "default"}
+COLUMNS = ("loop", "foreach", "fused", "default")
 
-Record = Sequence[Mapping[str, str]]  # id, foreach ("True", "False" or "None"), outcome
+Record = Sequence[Mapping[str, str]]  # id, path (one of COLUMNS), outcome
 
 
 def cell(outcomes: Sequence[str]) -> str:
@@ -166,20 +169,20 @@ def row(name: str, record: Record, patterns: Sequence[str]) -> str:
     if not ours:
         msg = f"{name}: no outcome of {', '.join(patterns)} in the record"
         raise SystemExit(msg)
-    cells = [cell([one["outcome"] for one in ours if one["foreach"] == key]) for key in COLUMNS]
+    cells = [cell([one["outcome"] for one in ours if one["path"] == key]) for key in COLUMNS]
     return f"| {name} | {' | '.join(cells)} |"
 
 
 def page(record: Record) -> str:
     """The whole page."""
-    head = f"| | {' | '.join(COLUMNS.values())} |\n| --- | --- | --- | --- |"
+    head = f"| | {' | '.join(COLUMNS)} |\n|{' --- |' * (len(COLUMNS) + 1)}"
     parts = [
         "# What works",
         "Generated from test outcomes by `make compatibility`; nothing here is typed by "
         "hand. A cell says how many tests of a feature passed: with `foreach=False` (loop), "
-        "`foreach=True`, and as a user gets it without saying anything (default, which is where "
-        "tests are that have no such choice). No GPU was there: CUDA is checked by fake tensors "
-        "only. The fused kernel is not there yet.",
+        "`foreach=True`, `fused=True`, and as a user gets it without saying anything (default, "
+        "which is where tests are that have no such choice). No GPU was there: CUDA is checked by "
+        "fake tensors and Triton's interpreter only.",
         f"torch {torch.__version__}, Python {platform.python_version()}, {platform.system()}, CPU.",
     ]
     for section, features in FEATURES.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -37,29 +38,32 @@ def pytest_runtest_makereport(
     report: pytest.TestReport = yield  # type: ignore[misc, assignment]
     if report.when == "call" or report.outcome != "passed":
         name = item.nodeid.removeprefix("tests/")
-        outcome = {"id": name, "foreach": foreach_of(item), "outcome": report.outcome}
+        outcome = {"id": name, "path": path_of(item), "outcome": report.outcome}
         item.config.stash[RECORD].append(outcome)
     return report  # type: ignore[return-value]
 
 
-def foreach_of(item: pytest.Item) -> str:
-    """The path that a test was told to take: "False" (loop), "True", or "None" (no choice)."""
-    params = getattr(item, "callspec", None)
-    for value in (params.params if params else {}).values():
+def path_of(item: pytest.Item) -> str:
+    """The path that a test was told to take: "loop", "foreach", "fused", or "default"."""
+    callspec = getattr(item, "callspec", None)
+    params: dict[str, Any] = callspec.params if callspec else {}
+    for value in params.values():
+        if isinstance(value, dict) and value.get("fused") is True:
+            return "fused"
         if isinstance(value, dict) and isinstance(value.get("foreach"), bool):
-            return str(value["foreach"])
+            return "foreach" if value["foreach"] else "loop"
         if isinstance(value, str) and value in WORDS:
-            return str(WORDS[value])
+            return WORDS[value]
     for name in ("foreach", "path", "wish"):
-        chosen = (params.params if params else {}).get(name)
-        if isinstance(chosen, bool):
-            return str(chosen)
-    return "None"
+        if isinstance(params.get(name), bool):
+            return "foreach" if params[name] else "loop"
+    return "default"
 
 
-# Names of backends and paths in tests that are told to loop, or to use foreach.
+# Names of backends and paths in tests that are told which one to take.
 WORDS = {
-    "loop": False, "capturable": False, "foreach": True, "capturable foreach": True,
+    "loop": "loop", "capturable": "loop", "foreach": "foreach", "capturable foreach": "foreach",
+    "fused": "fused",
 }  # fmt: skip
 
 

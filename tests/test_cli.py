@@ -127,7 +127,7 @@ def test_list_names_workloads_and_rivals_in_100_columns() -> None:
 
 def test_help_names_every_verb_and_option() -> None:
     shown = words(runner.invoke(app, ["--help"]).stdout)
-    for verb in ("compare", "status", "report", "list"):
+    for verb in ("compare", "status", "report", "list", "bench"):
         assert verb in shown
     options = words(runner.invoke(app, ["compare", "--help"], env={"COLUMNS": "120"}).stdout)
     for option in ("--against", "--seeds", "--trials", "--preset", "--workers", "--out"):

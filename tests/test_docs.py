@@ -73,11 +73,12 @@ def test_the_compatibility_matrix_has_every_feature_and_every_defect_and_all_pas
 def test_a_failing_or_missing_test_shows_in_the_compatibility_matrix() -> None:
     module = compatibility()
     record = [
-        {"id": "test_x.py::test_a[loop]", "foreach": "False", "outcome": "passed"},
-        {"id": "test_x.py::test_a[foreach]", "foreach": "True", "outcome": "failed"},
-        {"id": "test_x.py::test_a[both]", "foreach": "True", "outcome": "passed"},
-        {"id": "test_x.py::test_b", "foreach": "None", "outcome": "skipped"},
+        {"id": "test_x.py::test_a[loop]", "path": "loop", "outcome": "passed"},
+        {"id": "test_x.py::test_a[foreach]", "path": "foreach", "outcome": "failed"},
+        {"id": "test_x.py::test_a[both]", "path": "foreach", "outcome": "passed"},
+        {"id": "test_x.py::test_a[fused]", "path": "fused", "outcome": "passed"},
+        {"id": "test_x.py::test_b", "path": "default", "outcome": "skipped"},
     ]
-    assert module["row"]("it", record, ["test_x.py"]) == "| it | ✓ 1 | ✗ 1 of 2 | skipped |"
+    assert module["row"]("it", record, ["test_x.py"]) == "| it | ✓ 1 | ✗ 1 of 2 | ✓ 1 | skipped |"
     with pytest.raises(SystemExit, match=r"it: no outcome of test_y\.py in the record"):
         module["row"]("it", record, ["test_y.py"])

@@ -78,6 +78,8 @@ ALLOWED: dict[str, set[str]] = {
     "fast.py": {"coefficients", "feasible", "kernels", "state", "update"},
     "loading.py": {"hyperparameters", "state"},
     "stepping.py": {"dispatch", "fast", "optimizer"},
+    "released_gradient.py": set(),
+    "release.py": {"optimizer", "released_gradient", "stepping"},
     "optimizer.py": {
         "checkpoint",
         "dispatch",

@@ -7,6 +7,14 @@ from adabelief.groups import param_groups as param_groups
 from adabelief.hyperparameters import Hyperparameters as Hyperparameters
 from adabelief.optimizer import AdaBelief as AdaBelief
 from adabelief.recipes import recipes as recipes
+from adabelief.release import release_gradients as release_gradients
 
-__all__ = ["AdaBelief", "Hyperparameters", "describe", "param_groups", "recipes"]
+__all__ = [
+    "AdaBelief",
+    "Hyperparameters",
+    "describe",
+    "param_groups",
+    "recipes",
+    "release_gradients",
+]
 __version__ = version("adabelief")

@@ -1,4 +1,4 @@
-"""The command line: compare, status, report, list."""
+"""The command line: compare, status, report, list, bench."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from adabelief.bench.command import Request, fill, prepare
+from adabelief.bench.display import tables
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.compare import Show, conduct, declare, records_of, results_of
 from adabelief.lab.contract import preset_of, rehearse
 from adabelief.lab.engine import LocalEngine
+from adabelief.lab.environment import environment
 from adabelief.lab.errors import LabError
+from adabelief.lab.files import replace
 from adabelief.lab.load import load
 from adabelief.lab.progress import Clock, Progress, progress
 from adabelief.lab.progress import table as progress_table
@@ -142,6 +146,73 @@ def list_() -> None:
         rivals.add_row(rival.name, rival.optimizer, fixed, searched)
     console.print(workloads)
     console.print(rivals)
+
+
+@app.command()
+def bench(
+    shapes: Annotated[
+        str | None,
+        typer.Option(
+            help="Whose parameters: 16m, resnet34, densenet121, gpt2, or TENSORSxELEMENTS such as "
+            "364x1024; separated by commas. If given, nothing but their steps is measured.",
+        ),
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="Numbers of threads, separated by commas.")
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Rounds; contenders that are several times slower have fewer."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Others, such as timm,adam-foreach, and other paths of ours, such as loop. "
+            "All that are installed if not given.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A file for all times of all rounds, as JSON.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small shapes, one thread, few rounds: seconds.")
+    ] = False,
+) -> None:
+    """Time a step beside torch's Adam, other AdaBeliefs, and memory itself.
+
+    All take turns in one process, in shuffled rounds; shown are median and quartiles of the
+    ratios to torch.optim.Adam(fused=True) within a round, so that what else the machine does
+    falls out. One thread is timed by its own CPU time, more by the wall's. Without --shapes also
+    a step without arithmetic, our paths by size of tensor, and memory.
+    """
+    with _explained():
+        try:
+            request = Request(shapes, threads, rounds, against, quick)
+            record, jobs = prepare(request, environment(), _command())
+        except ValueError as error:
+            raise LabError(str(error)) from None
+        for name, reason in record.left_out.items():
+            errors.print(f"Left out: {name}: {reason}", highlight=False, markup=False)
+
+        def save() -> None:
+            if out:
+                replace(out, record.json_text().encode())
+
+        save()  # a file that cannot be written is found before the work is done
+        stopped = False
+        try:
+            fill(record, jobs, errors, save)
+        except KeyboardInterrupt:
+            stopped = True
+        except RuntimeError as error:
+            raise LabError(str(error)) from None
+        for table in tables(record, min(WIDTH, console.width)):
+            console.print(table)
+        if out:
+            console.print(f"Record: {out}", soft_wrap=True, highlight=False)
+        if stopped:
+            errors.print("\nStopped: this is what was measured so far.", highlight=False)
+            raise typer.Exit(INTERRUPTED)
 
 
 def _names(against: list[str] | None) -> list[str]:

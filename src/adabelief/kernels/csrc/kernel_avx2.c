@@ -1,9 +1,9 @@
 /* The step in AVX2. No FMA: the bits are those of the baseline, and memory is the limit anyway. */
 #if defined(__x86_64__) && defined(__GNUC__)
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,prfchw"))), apply_to = function)
 #else
-#pragma GCC target("avx2")
+#pragma GCC target("avx2,prfchw")
 #endif
 #define ISA(name) name##_avx2
 #include "kernel.inc"

@@ -1,0 +1,1 @@
+"""How long a step takes, and how much memory: beside other optimizers, in the same process."""
