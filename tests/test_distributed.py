@@ -73,3 +73,19 @@ def test_fully_sharded_with_flat_parameters() -> None:
 
 def test_gradients_of_other_placements_are_brought_to_their_parameters() -> None:
     run(jobs.gradients_of_other_placements, ranks=2)
+
+
+def test_small_state_and_masters_are_rounded_in_shards_as_in_the_whole() -> None:
+    """Shards of rows number their random bits from where they begin in the whole tensor."""
+    small: list[Options] = [
+        {"state_dtype": "bfloat16"},
+        {"state_dtype": "bfloat16", "fused": False},
+    ]
+    run(jobs.fully_sharded, ranks=2, cases=small)
+    masters: list[Options] = [
+        {"master": "split"},
+        {"master": "stochastic"},
+        {"master": "split", "state_dtype": "bfloat16", "foreach": True},
+    ]
+    run(jobs.fully_sharded, ranks=2, cases=masters, dtype=torch.bfloat16)
+    run(jobs.data_parallel, ranks=2, ways=[{}], cases=[{"state_dtype": "8bit"}, *small])

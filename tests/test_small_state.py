@@ -247,7 +247,7 @@ def test_a_checkpoint_of_another_optimizer_may_start_small_state() -> None:
     adam = torch.optim.AdamW([param])
     param.grad = torch.randn(300)
     adam.step()
-    with pytest.warns(UserWarning, match="Adam"):
+    with pytest.warns(UserWarning, match="checkpoint of adam"):
         optimizer = AdaBelief.from_checkpoint(
             [param], adam.state_dict(), source="adam", state_dtype="8bit"
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
 from adabelief.hyperparameters import Hyperparameters
-from adabelief.state import STATE_TENSORS, formats, portable, put, step_count
+from adabelief.state import MASTER, STATE_TENSORS, formats, portable, put, put_master, step_count
 
 
 @contextmanager
@@ -19,7 +19,10 @@ def portable_saving(optimizer: Optimizer) -> Iterator[None]:
     """What `Optimizer.state_dict` returns meanwhile can be loaded however it is sharded."""
 
     def convert(_: Optimizer, saved: dict[str, Any]) -> None:
-        saved["state"] = {index: portable(state) for index, state in saved["state"].items()}
+        params = [param for group in optimizer.param_groups for param in group["params"]]
+        for index, state in saved["state"].items():
+            if isinstance(index, int):  # others are not about a parameter
+                saved["state"][index] = portable(state, params[index])
 
     # The first of the post-hooks: the user's own see the state as it will be saved.
     handle = optimizer.register_state_dict_post_hook(convert, prepend=True)
@@ -67,7 +70,7 @@ def check_loadable(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
                 f"got {sorted(state)}: it was not saved by AdaBelief"
             )
             raise ValueError(msg)
-        for key in (*STATE_TENSORS, "master_bits"):
+        for key in (*STATE_TENSORS, MASTER):
             if key in state and state[key].shape != param.shape:
                 msg = (
                     f"{key} of parameter {index} must have the parameter's shape "
@@ -93,12 +96,14 @@ def restore(optimizer: Optimizer, state_dict: Mapping[str, Any]) -> None:
         group, state = groups[param], optimizer.state[param]
         wanted = formats(param, group)
         for key, value in saved.items():
-            if key in wanted:
+            if key == MASTER and "master_bits" in wanted:
+                put_master(state, value, param)
+            if key == MASTER:
+                del state[key]
+            elif key in wanted:
                 put(state, key, value, param, wanted[key])
             elif key == "max_exp_avg_var":  # of amsgrad that is off: as it was saved
                 put(state, key, value, param, value.dtype)
-            elif key == "master_bits":  # of a parameter that is no bfloat16
-                del state[key]
             elif key == "step":
                 device = param.device if group["capturable"] else "cpu"
                 state[key] = step_count(value, device)

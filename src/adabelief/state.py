@@ -15,6 +15,7 @@ from adabelief.sharded import local, shaped_as
 State: TypeAlias = dict[str, Tensor]
 STATE_TENSORS = ("exp_avg", "exp_avg_var", "max_exp_avg_var")
 EXPONENT = "exp_avg_var_exponent"
+MASTER = "master_param"  # in checkpoints, for master_bits
 HALF = (torch.float16, torch.bfloat16)
 
 
@@ -116,16 +117,29 @@ def _elementwise(function: Callable[[Tensor], Tensor], tensor: Tensor) -> Tensor
     return shaped_as(function(local(tensor, tensor)), tensor)
 
 
-def portable(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """State as it is saved: E5M3 as bfloat16, which holds it exactly and can be cut anywhere.
+def portable(state: Mapping[str, Tensor], param: Tensor) -> Mapping[str, Tensor]:
+    """State as it is saved: in dtypes that can be cut, gathered and read anywhere.
 
-    Blocks and their exponents follow this process's memory, which a resumed run may divide
-    otherwise.
+    E5M3 becomes bfloat16, which holds it exactly: blocks and their exponents follow this process's
+    memory, which a resumed run may divide otherwise. `master_bits` become `master_param`, the
+    float32 parameter: no backend of torch.distributed gathers int16.
     """
-    if EXPONENT not in state:
+    if EXPONENT not in state and "master_bits" not in state:
         return state
-    others = {key: value for key, value in state.items() if key != EXPONENT}
-    return {**others, "exp_avg_var": _elementwise(bfloat16.nearest, widened(state, "exp_avg_var"))}
+    saved = {key: value for key, value in state.items() if key not in (EXPONENT, "master_bits")}
+    if EXPONENT in state:
+        saved["exp_avg_var"] = _elementwise(bfloat16.nearest, widened(state, "exp_avg_var"))
+    if "master_bits" in state:
+        rest = state["master_bits"]
+        part = bfloat16.join(local(param.detach(), param), local(rest, param))
+        saved[MASTER] = shaped_as(part, param)
+    return saved
+
+
+def put_master(state: State, master: Tensor, param: Tensor) -> None:
+    """Keep what a bfloat16 parameter lacks of `master`, its float32 value."""
+    wide = torch.empty_like(param, dtype=torch.float32).copy_(master)
+    state["master_bits"] = _elementwise(lambda part: bfloat16.split(part)[1], wide)
 
 
 def step_count(step: float | Tensor, device: torch.device | str = "cpu") -> Tensor:
