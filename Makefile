@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help compare test test-all compatibility check format bench picture constraints
+.PHONY: help compare test test-all compatibility check format bench small-state picture constraints
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-.venv/.installed: pyproject.toml constraints.txt
+KERNEL := setup.py $(wildcard src/adabelief/kernels/csrc/*)
+
+.venv/.installed: pyproject.toml constraints.txt $(KERNEL)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --quiet --upgrade -c constraints.txt pip
 	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev]'
@@ -47,6 +49,9 @@ format: .venv/.installed ## format the code
 bench: .venv/.bench ## measure a step against peers and memory itself; writes docs/performance.md
 	$(BIN)/adabelief bench --out docs/performance.json
 	$(BIN)/python -m benchmarks.performance docs/performance.json
+
+small-state: .venv/.installed ## train with small state and with float32; writes docs/small_state.md
+	$(BIN)/python -m benchmarks.small_state
 
 picture: .venv/.installed ## the README's picture of the report, by Chromium
 	$(BIN)/python docs/picture.py

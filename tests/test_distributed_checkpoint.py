@@ -54,3 +54,19 @@ def test_zero_redundancy(way: Options, grouped: bool, tmp_path: Path) -> None:
     options = {"amsgrad": True, "eps": 1e-10}
     settings: Options = {"options": options, "way": way, "grouped": grouped}
     run(checkpoints.zero_redundancy, ranks=2, folder=tmp_path, **settings)
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 1), slow(2, 4)])
+def test_small_state_is_resumed_on_another_number_of_ranks(
+    before: int, after: int, tmp_path: Path
+) -> None:
+    """Random bits are numbered over the whole tensor: the other shards are rounded alike."""
+    settings: Options = {"folder": tmp_path, "options": {"state_dtype": "bfloat16"}}
+    run(checkpoints.save, ranks=before, flatten=False, **settings)
+    run(checkpoints.resume, ranks=after, flatten=False, **settings)
+
+
+def test_small_state_in_one_file(tmp_path: Path) -> None:
+    options: Options = {"state_dtype": "bfloat16"}
+    run(checkpoints.save_whole, ranks=2, folder=tmp_path, options=options)
+    run(checkpoints.resume_whole, ranks=2, folder=tmp_path, options=options)
