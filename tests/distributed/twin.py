@@ -51,7 +51,8 @@ def full(tensor: Tensor) -> Tensor:
 
 def assert_same(got: Tensor, truth: Tensor, what: str) -> None:
     """Equal bit for bit, in the same dtype."""
-    torch.testing.assert_close(full(got), full(truth), rtol=0, atol=0, msg=lambda text: f"{what}: {text}")
+    got, truth = full(got), full(truth)
+    torch.testing.assert_close(got, truth, rtol=0, atol=0, msg=lambda text: f"{what}: {text}")
 
 
 class Twin:
