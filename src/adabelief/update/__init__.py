@@ -53,8 +53,10 @@ def wants_kernel(group: Mapping[str, Any]) -> bool:
 
 def fusible(param: Tensor, grad: Tensor) -> bool:
     """Whether there is a kernel where a tensor lies."""
-    strided = grad.layout is torch.strided
-    return strided and param.device.type == "cpu" and cpu.unavailable() is None
+    if grad.layout is not torch.strided or param.device.type != "cpu":
+        return False
+    # A mode (FakeTensorMode, a FLOP counter) would not see what is written to memory directly.
+    return torch._C._len_torch_dispatch_stack() == 0 and cpu.unavailable() is None
 
 
 def choose(

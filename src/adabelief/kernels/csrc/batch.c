@@ -19,7 +19,7 @@ typedef struct {
     PyObject *(*held)[HELD];
     Py_ssize_t count, capacity;
     int slots;
-    int done;
+    int busy, done;
 } Batch;
 
 /* State keys, by the enumeration above; "grad" is the gradient's attribute. */
@@ -30,6 +30,14 @@ static PyObject *names[HELD];
 static int intern_names(void) {
     for (int i = GRAD; i < HELD; i++)
         if (names[i] == NULL && (names[i] = PyUnicode_InternFromString(NAMES[i])) == NULL) return -1;
+    return 0;
+}
+
+/* Whoever fills or runs a batch has it alone: Python code that is called meanwhile (a subclass's `grad`,
+   a number's __float__), or another thread during the step, would move the rows. */
+static int enter(Batch *self) {
+    if (!self->busy && !self->done) return self->busy = 1;
+    PyErr_SetString(PyExc_RuntimeError, "a batch is filled by one call at a time, and runs once");
     return 0;
 }
 
@@ -68,7 +76,7 @@ static int fill_row(Row *row, PyObject *const *o, int amsgrad, StateDtype state_
     if (!plain_tensor(o[PARAM], &param) || !plain_tensor(o[GRAD], &grad)) return 0;
     if (!same_layout(&param, &grad)) return 0;
     /* Only imaginary parts have torch's negative bit; of more than one element they have gaps. */
-    if (grad.numel == 1 && is_negated(o[GRAD])) return 0;
+    if (grad.numel == 1 && (is_negated(o[GRAD]) || is_negated(o[PARAM]))) return 0;
     row->param = param.data;
     row->grad = grad.data;
     row->param_dtype = param.dtype;
@@ -168,20 +176,20 @@ typedef struct {
     int amsgrad, state_dtype, master;
 } Options;
 
-/* Looks up a parameter's state; 0 if it has none yet, or lacks a tensor. References are borrowed. */
+/* Looks up a parameter's state; 0 if it has none yet, or lacks a tensor. New references. */
 static int find_state(PyObject *state, PyObject **o, const Options *options) {
     if (state == NULL || !PyDict_Check(state)) return 0;
     /* Nearly always there is nothing else, and the keys are ours: then nothing is searched. */
     PyObject *key, *value;
     for (Py_ssize_t next = 0; PyDict_Next(state, &next, &key, &value);)
         for (int k = EXP_AVG; k < HELD; k++)
-            if (key == names[k]) o[k] = value;
+            if (key == names[k] && o[k] == NULL) Py_INCREF(o[k] = value);
     for (int k = EXP_AVG; k < HELD; k++) {
         const int needed = k == MAX_EXP_AVG_VAR ? options->amsgrad
                            : k == EXPONENTS     ? options->state_dtype == STATE_8BIT
                            : k == MASTER_BITS   ? options->master == MASTER_SPLIT
                                                 : 1;
-        if (needed && o[k] == NULL) o[k] = PyDict_GetItemWithError(state, names[k]);
+        if (needed && o[k] == NULL) Py_XINCREF(o[k] = PyDict_GetItemWithError(state, names[k]));
         if (needed && o[k] == NULL && k != MASTER_BITS) return 0;
     }
     return 1;
@@ -195,6 +203,9 @@ static int gather_one(Batch *self, PyObject **o, PyObject *state, uint32_t posit
     if (!find_state(state, o, options) || !plain_tensor(o[STEP], &step)) return 0;
     if (step.dtype != FLOAT32 || step.numel != 1) return 0;
     if (!fill_row(&row, o, options->amsgrad, options->state_dtype, options->master)) return 0;
+    /* Of another format, from before an option or the dtype changed; state.fill drops them. */
+    if (o[EXPONENTS] != NULL && row.state_dtype != STATE_8BIT) return 0;
+    if (o[MASTER_BITS] != NULL && row.master != MASTER_SPLIT) return 0;
     const float time = *(const float *)step.data + 1;
     if (!(time >= 1 && time <= 16777216.0f)) return 0; /* 2²⁴: where float32 stops counting */
     const int slot = slot_of(times, (int64_t)time);
@@ -204,6 +215,23 @@ static int gather_one(Batch *self, PyObject **o, PyObject *state, uint32_t posit
     set_key(&row, position, (uint32_t)(int64_t)time);
     add_row(self, &row, o);
     return 1;
+}
+
+static int valid(int state_dtype, int master) {
+    if (state_dtype >= STATE_WIDE && state_dtype <= STATE_8BIT && master >= MASTER_NONE &&
+        master <= MASTER_STOCHASTIC)
+        return 1;
+    PyErr_Format(PyExc_ValueError, "state_dtype and master must be 0, 1 or 2, got %d and %d",
+                 state_dtype, master);
+    return 0;
+}
+
+/* Gives up the rows from `count` on. */
+static void shrink(Batch *self, Py_ssize_t count) {
+    while (self->count > count) {
+        self->count--;
+        for (int k = 0; k < HELD; k++) Py_XDECREF(self->held[self->count][k]);
+    }
 }
 
 static int append_index(PyObject *list, Py_ssize_t i) {
@@ -220,10 +248,11 @@ static PyObject *gather(Batch *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "O!O!npii", &PyList_Type, &params, &PyDict_Type, &states, &position,
                           &options.amsgrad, &options.state_dtype, &options.master))
         return NULL;
-    const Py_ssize_t count = PyList_Size(params);
+    if (!valid(options.state_dtype, options.master) || !connected() || !enter(self)) return NULL;
+    const Py_ssize_t count = PyList_Size(params), before = self->count;
     Times times = {PyList_New(0), NULL, 0, 0};
     PyObject *rest = PyList_New(0);
-    int failed = times.list == NULL || rest == NULL || !connected() || reserve(self, count) < 0;
+    int failed = times.list == NULL || rest == NULL || reserve(self, count) < 0;
     for (Py_ssize_t i = 0; !failed && i < count; i++) {
         PyObject *o[HELD] = {NULL};
         /* Owned while we look: a subclass's code may change the list, which the index is then
@@ -242,11 +271,12 @@ static PyObject *gather(Batch *self, PyObject *args) {
                 added = gather_one(self, o, state, (uint32_t)(position + i), &options, &times);
             failed = added < 0 || (added == 0 && append_index(rest, i) < 0);
         }
-        Py_XDECREF(o[GRAD]);
-        Py_DECREF(o[PARAM]);
+        for (int k = 0; k < HELD; k++) Py_XDECREF(o[k]);
     }
     free(times.values);
+    self->busy = 0;
     if (failed) {
+        shrink(self, before);
         Py_XDECREF(times.list);
         Py_XDECREF(rest);
         return NULL;
@@ -268,13 +298,19 @@ static PyObject *append(Batch *self, PyObject *args) {
                           &o[MAX_EXP_AVG_VAR], &o[EXPONENTS], &o[MASTER_BITS], &amsgrad,
                           &state_dtype, &master, &first, &second, &slot))
         return NULL;
-    if (!connected() || reserve(self, 1) < 0) return NULL;
-    if (slot < 0) {
-        PyErr_Format(PyExc_ValueError, "slot must be >= 0, got %d", slot);
+    if (!valid(state_dtype, master) || !connected()) return NULL;
+    if (slot < 0 || slot > self->slots) {
+        PyErr_Format(PyExc_ValueError, "slot must be 0 ... %d, the next one, got %d", self->slots,
+                     slot);
         return NULL;
     }
+    if (!enter(self)) return NULL;
     Row row;
-    if (!fill_row(&row, o, amsgrad, state_dtype, master)) Py_RETURN_FALSE;
+    const int fits_here = fill_row(&row, o, amsgrad, state_dtype, master);
+    const int failed = fits_here && reserve(self, 1) < 0;
+    self->busy = 0;
+    if (failed) return NULL;
+    if (!fits_here) Py_RETURN_FALSE;
     row.slot = slot;
     row.key[0] = first;
     row.key[1] = second;
@@ -326,7 +362,7 @@ static const int64_t SIZES[] = {[FLOAT32] = 4, [FLOAT64] = 8, [BFLOAT16] = 2,
 /* 1 if some array that is written overlaps another one (threads would race, and the order of
    parameters matter), 0 if none does, -1 without memory. */
 static int overlapping(const Batch *self) {
-    enum { ARRAYS = 7 };
+    enum { ARRAYS = 8 };
     const size_t count = (size_t)self->count;
     Interval *all = malloc((count * ARRAYS + 1) * 2 * sizeof *all);
     size_t n = 0;
@@ -341,12 +377,14 @@ static int overlapping(const Batch *self) {
             const void *const arrays[ARRAYS] = {row->grad,        row->param,
                                                 row->exp_avg,     row->exp_avg_var,
                                                 row->max_exp_avg_var, row->master_bits,
-                                                row->exponents};
+                                                row->exponents,   row->step};
             const Dtype dtypes[ARRAYS] = {row->grad_dtype, row->param_dtype, first, second,
-                                          second,          INT16,            UINT8};
+                                          second,          INT16,            UINT8, FLOAT32};
             const uintptr_t begin = (uintptr_t)arrays[k];
             if (begin == 0) continue;
-            const int64_t length = k == ARRAYS - 1 ? blocks_of(row->numel) : row->numel;
+            const int64_t length = k == ARRAYS - 1   ? 1
+                                   : k == ARRAYS - 2 ? blocks_of(row->numel)
+                                                     : row->numel;
             all[n++] = (Interval){begin, begin + (uintptr_t)(length * SIZES[dtypes[k]]), k > 0};
         }
     }
@@ -391,16 +429,19 @@ static void work(int64_t begin, int64_t end, void *context) {
 }
 
 static int parse_scalars(PyObject *tuple, Scalars *c) {
+    if (tuple == NULL) return -1; /* someone's __float__ emptied the list */
     if (!PyTuple_Check(tuple)) {
         PyErr_SetString(PyExc_TypeError, "scalars must be tuples");
         return -1;
     }
-    return PyArg_ParseTuple(tuple, "ddddddddddddddppp", &c->grad_scale, &c->coupled_decay, &c->keep,
+    Py_INCREF(tuple);
+    const int parsed =
+        PyArg_ParseTuple(tuple, "ddddddddddddddppp", &c->grad_scale, &c->coupled_decay, &c->keep,
                             &c->beta1, &c->one_minus_beta1, &c->beta2, &c->one_minus_beta2, &c->eps,
                             &c->outer_eps, &c->direction_scale, &c->step_size, &c->clip_update,
-                            &c->low, &c->high, &c->coupled, &c->amsgrad, &c->adaptive)
-               ? 0
-               : -1;
+                            &c->low, &c->high, &c->coupled, &c->amsgrad, &c->adaptive);
+    Py_DECREF(tuple);
+    return parsed ? 0 : -1;
 }
 
 PyDoc_STRVAR(run_doc,
@@ -424,10 +465,6 @@ static PyObject *run(Batch *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "O!s", &PyList_Type, &list, &name)) return NULL;
     Kernel *kernel = kernel_named(name);
     if (kernel == NULL) return NULL;
-    if (self->done) {
-        PyErr_SetString(PyExc_RuntimeError, "a batch runs once");
-        return NULL;
-    }
     const Py_ssize_t slots = PyList_Size(list);
     if (slots != self->slots) {
         PyErr_Format(PyExc_ValueError, "scalars must have %d slots, got %zd", self->slots, slots);
@@ -442,9 +479,13 @@ static PyObject *run(Batch *self, PyObject *args) {
                 return NULL;
             }
         }
+    if (!enter(self)) return NULL;
     Scalars *scalars = calloc((size_t)slots + 1, sizeof *scalars);
-    if (scalars == NULL) return PyErr_NoMemory();
     PyObject *result = NULL;
+    if (scalars == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
     for (Py_ssize_t i = 0; i < slots; i++)
         if (parse_scalars(PyList_GetItem(list, i), &scalars[i]) < 0) goto done;
     for (Py_ssize_t i = 0; i < self->count; i++)
@@ -472,6 +513,7 @@ static PyObject *run(Batch *self, PyObject *args) {
     }
     result = PyBool_FromLong(1);
 done:
+    self->busy = 0;
     free(scalars);
     return result;
 }
@@ -490,8 +532,7 @@ static PyObject *params(Batch *self, PyObject *unused) {
 
 static void dealloc(Batch *self) {
     PyTypeObject *type = Py_TYPE(self);
-    for (Py_ssize_t i = 0; i < self->count; i++)
-        for (int k = 0; k < HELD; k++) Py_XDECREF(self->held[i][k]);
+    shrink(self, 0);
     free(self->rows);
     free(self->held);
     PyObject_Free(self);

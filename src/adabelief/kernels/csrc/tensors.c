@@ -109,6 +109,8 @@ int plain_tensor(PyObject *object, View *view) {
     }
     if (tensor.data == NULL) return 0; /* a storage that was resized to 0 */
     view->data = (char *)tensor.data + tensor.byte_offset;
+    /* torch.frombuffer at an odd offset */
+    if ((uintptr_t)view->data % (tensor.dtype.bits / 8u) != 0) return 0;
     return is_dense(view);
 }
 
