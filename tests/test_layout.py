@@ -62,6 +62,8 @@ ALLOWED: dict[str, set[str]] = {
     "rounding/bfloat16.py": set(),
     "rounding/e5m3.py": {"rounding"},
     "kernels/cpu.py": {"kernels"},
+    "kernels/device_rows.py": {"rounding"},
+    "kernels/multi_tensor.py": {"coefficients", "kernels", "rounding", "update"},
     "update/storage.py": {"coefficients", "rounding", "update"},
     "update/fused.py": {"coefficients", "kernels", "update"},
     "state.py": {"rounding", "sharded"},

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from adabelief.coefficients import coefficients, traced_coefficients
 from adabelief.feasible.box import bounds
-from adabelief.kernels import cpu
+from adabelief.kernels import cpu, multi_tensor
 from adabelief.rounding.random_bits import Key, key
 from adabelief.sharded import local, offset, projection
 from adabelief.state import arithmetic_dtype, small_state
-from adabelief.update import PLAIN, Path, choose, fused, fusible, loop, wants_kernel
+from adabelief.update import PLAIN, Path, choose, fused, loop, wants_kernel
 from adabelief.update.lazy import real
 from adabelief.update.storage import Storage, update_stored
 
@@ -130,7 +130,7 @@ def _update(whole: _Bucket, indices: Iterable[int], *, kernel: bool) -> list[int
     for i in indices:
         param, grad = whole.parts[0][i], whole.parts[1][i]
         path: Path | None = None
-        if traced or not (kernel and boxed and fusible(param, grad)):
+        if not (kernel and boxed and _fusible(param, grad, group)):
             path = choose(
                 param, grad, group["foreach"], traced=traced, differentiable=differentiable
             )
@@ -145,6 +145,22 @@ def _update(whole: _Bucket, indices: Iterable[int], *, kernel: bool) -> list[int
     return rest
 
 
+def _fusible(param: Tensor, grad: Tensor, group: Mapping[str, Any]) -> bool:
+    """Whether there is a kernel for a tensor where it lies, under these options.
+
+    Not under a mode (FakeTensorMode, a FLOP counter), which would not see what a kernel writes.
+    """
+    if grad.layout is not torch.strided or group["differentiable"]:
+        return False
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
+        return False
+    if param.device.type == "cuda":  # experimental: only if asked for
+        return group["fused"] is True and multi_tensor.unavailable() is None
+    # The C kernel's scalars are the host's.
+    on_host = param.device.type == "cpu" and not group["capturable"]
+    return on_host and cpu.unavailable() is None
+
+
 def _update_bucket(bucket: _Bucket, path: Path | None, step: int | None) -> list[int]:
     """Run one update rule, the kernel if `path` is None; return what the kernel left."""
     group, storage = bucket.group, bucket.storage(step)
@@ -156,7 +172,8 @@ def _update_bucket(bucket: _Bucket, path: Path | None, step: int | None) -> list
         c = coefficients(group, step)
     if path is None:
         box = bounds(group["feasible_set"])
-        return fused.update(params, grads, first, second, most, c, bounds=box, storage=storage)
+        rule = fused.update if params[0].device.type == "cpu" else multi_tensor.update
+        return rule(params, grads, first, second, most, c, bounds=box, storage=storage)
     feasible_set = group["feasible_set"]
     to = [] if feasible_set is None else [projection(feasible_set, p) for p in bucket.params]
     if not storage:
@@ -186,9 +203,9 @@ def check_params(group: Mapping[str, Any]) -> None:
             `state_dtype` or `master` are not for.
         RuntimeError: fused=True and the kernel is not available.
     """
-    reason = cpu.unavailable() if group["fused"] else None
     for param in group["params"]:
-        if reason is not None and param.device.type == "cpu":
+        reason = _no_kernel(param) if group["fused"] else None
+        if reason is not None:
             msg = f"fused must be None or False here, got True: {reason}"
             raise RuntimeError(msg)
         if param.layout is not torch.strided:
@@ -209,6 +226,12 @@ def check_params(group: Mapping[str, Any]) -> None:
                 "only torch.bfloat16 is the upper half of a float32"
             )
             raise ValueError(msg)
+
+
+def _no_kernel(param: Tensor) -> str | None:
+    """Why the kernel for this tensor's device is not there; on other devices foreach is used."""
+    unavailable = {"cpu": cpu.unavailable, "cuda": multi_tensor.unavailable}
+    return unavailable.get(param.device.type, lambda: None)()
 
 
 def check_lazy(group: Mapping[str, Any]) -> None:

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from adabelief.coefficients import Coefficients
-from adabelief.kernels import cpu
 from adabelief.update import foreach as foreach_path
 from adabelief.update import functional as functional_path
 from adabelief.update import lazy as lazy_path
@@ -49,14 +48,6 @@ FOREACH_CPU_BELOW = 8_192
 def wants_kernel(group: Mapping[str, Any]) -> bool:
     """Whether a group's options ask for the kernel, or leave the choice."""
     return group["fused"] is True or (group["fused"] is None and group["foreach"] is None)
-
-
-def fusible(param: Tensor, grad: Tensor) -> bool:
-    """Whether there is a kernel where a tensor lies."""
-    if grad.layout is not torch.strided or param.device.type != "cpu":
-        return False
-    # A mode (FakeTensorMode, a FLOP counter) would not see what is written to memory directly.
-    return torch._C._len_torch_dispatch_stack() == 0 and cpu.unavailable() is None
 
 
 def choose(
