@@ -235,7 +235,17 @@ def test_the_study_tunes_float32_and_runs_every_format_on_its_seeds(
     assert all(f"lr {best['lr']}," in line for line in said if ", final " in line)
     assert record["seeds"] == [[1000, 2000], [1001, 2001]]
     losses = {name: [run["loss"] for run in runs] for name, runs in record["finals"].items()}
-    assert len({tuple(each) for each in losses.values()}) == 4  # each really is another format
+    specs = [json.loads(path.read_text()) for path in tmp_path.glob("cnn/runs/*/spec.json")]
+    assert {
+        (each["rival"], each["optimizer"], each["hyperparameters"].get("state_dtype"))
+        for each in specs
+    } == {
+        ("float32", "adabelief:AdaBelief", None),
+        ("bfloat16", "adabelief:AdaBelief", "bfloat16"),
+        ("8bit", "adabelief:AdaBelief", "8bit"),
+        ("linear 8-bit", "benchmarks.small_state.controls:Linear8bit", None),
+    }
+    assert losses["linear 8-bit"] != losses["float32"] != losses["8bit"]
     for name in ("bfloat16", "8bit"):
         assert losses[name] == pytest.approx(losses["float32"], rel=1e-2)
     said.clear()
@@ -311,7 +321,7 @@ def test_the_record_bears_out_what_the_page_says(record: dict[str, Any], modules
     for errors in record["updates"]["errors"].values():
         # To nearest, s does not follow gradients that become smaller: steps are too short.
         assert errors["bfloat16, s to nearest"]["norm"] < 0.99 < errors["bfloat16"]["norm"] < 1.01
-        assert errors["bfloat16, s to nearest"]["error"] > 2 * errors["bfloat16"]["error"]
+        assert errors["bfloat16, s to nearest"]["error"] > errors["bfloat16"]["error"]
         assert errors["linear 8-bit"]["error"] > 10 * errors["8bit"]["error"]
         assert 1 < errors["8bit"]["norm"] < 1.05
     noisy = record["updates"]["errors"]["minibatch"]
