@@ -154,7 +154,7 @@ def _fusible(param: Tensor, grad: Tensor, group: Mapping[str, Any]) -> bool:
         return False
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
         return False
-    if param.device.type == "cuda":  # experimental: only if asked for
+    if param.device.type == multi_tensor.DEVICE:  # experimental: only if asked for
         return group["fused"] is True and multi_tensor.unavailable() is None
     # The C kernel's scalars are the host's.
     on_host = param.device.type == "cpu" and not group["capturable"]
@@ -172,7 +172,8 @@ def _update_bucket(bucket: _Bucket, path: Path | None, step: int | None) -> list
         c = coefficients(group, step)
     if path is None:
         box = bounds(group["feasible_set"])
-        rule = fused.update if params[0].device.type == "cpu" else multi_tensor.update
+        on_device = params[0].device.type == multi_tensor.DEVICE
+        rule = multi_tensor.update if on_device else fused.update
         return rule(params, grads, first, second, most, c, bounds=box, storage=storage)
     feasible_set = group["feasible_set"]
     to = [] if feasible_set is None else [projection(feasible_set, p) for p in bucket.params]
