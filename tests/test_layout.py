@@ -77,7 +77,7 @@ ALLOWED: dict[str, set[str]] = {
         "state",
         "update",
     },
-    "fast.py": {"coefficients", "feasible", "kernels", "state", "update"},
+    "fast.py": {"coefficients", "dispatch", "feasible", "kernels", "state", "update"},
     "loading.py": {"hyperparameters", "state"},
     "stepping.py": {"dispatch", "fast", "optimizer"},
     "released_gradient.py": set(),

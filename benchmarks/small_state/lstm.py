@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import torch
 from benchmarks.small_state import text
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from adabelief.lab.workload import Preset, Workload
 
 
-class Options(BaseModel):
+class Options(text.Options):
     """What a preset may set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    batch_size: int = Field(ge=1)
-    length: int = Field(ge=1)
     hidden: int = Field(ge=1)
     vocabulary: int = Field(ge=2)
-    evaluated: int = Field(ge=1)
 
 
 class LSTM(nn.Module):
@@ -44,16 +39,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> text.NextToken:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(init_seed)
         model = LSTM(options.vocabulary, options.hidden)
-    return text.NextToken(
-        model,
-        train=text.windows(streams["train"], options.length),
-        valid=text.windows(streams["valid"], options.length, options.evaluated),
-        test=text.windows(streams["test"], options.length, options.evaluated),
-        batch_size=options.batch_size,
-        data_seed=data_seed,
-        loss=text.cross_entropy,
-        evaluate=lambda outputs, targets: {},  # NextToken has its own
-    )
+    return text.next_token(model, streams, options, data_seed)
 
 
 workload = Workload(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from adabelief.lab.data import sotu
@@ -40,6 +41,33 @@ class NextToken(Supervised):
                     inputs[here]
                 )
         return {"loss": total / len(inputs)}
+
+
+class Options(BaseModel):
+    """What a preset of either model may set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    batch_size: int = Field(ge=1)
+    length: int = Field(ge=1)
+    evaluated: int = Field(ge=1)
+
+
+def next_token(
+    model: nn.Module, streams: Mapping[str, Tensor], options: Options, data_seed: int
+) -> NextToken:
+    """The task of one run: windows of `length` tokens, `evaluated` of valid and of test."""
+    length, most = options.length, options.evaluated
+    return NextToken(
+        model,
+        train=windows(streams["train"], length),
+        valid=windows(streams["valid"], length, most),
+        test=windows(streams["test"], length, most),
+        batch_size=options.batch_size,
+        data_seed=data_seed,
+        loss=cross_entropy,
+        evaluate=lambda outputs, targets: {},  # NextToken has its own
+    )
 
 
 def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -130,7 +130,8 @@ def _update(whole: _Bucket, indices: Iterable[int], *, kernel: bool) -> list[int
     for i in indices:
         param, grad = whole.parts[0][i], whole.parts[1][i]
         path: Path | None = None
-        if not (kernel and boxed and _fusible(param, grad, group)):
+        strided = grad.layout is torch.strided
+        if not (kernel and boxed and strided and kernel_applies(param.device.type, group)):
             path = choose(
                 param, grad, group["foreach"], traced=traced, differentiable=differentiable
             )
@@ -145,20 +146,19 @@ def _update(whole: _Bucket, indices: Iterable[int], *, kernel: bool) -> list[int
     return rest
 
 
-def _fusible(param: Tensor, grad: Tensor, group: Mapping[str, Any]) -> bool:
-    """Whether there is a kernel for a tensor where it lies, under these options.
+def kernel_applies(device: str, group: Mapping[str, Any]) -> bool:
+    """Whether there is a kernel on this type of device, and may be used under these options.
 
     Not under a mode (FakeTensorMode, a FLOP counter), which would not see what a kernel writes.
     """
-    if grad.layout is not torch.strided or group["differentiable"]:
+    if group["differentiable"]:
         return False
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
         return False
-    if param.device.type == multi_tensor.DEVICE:  # experimental: only if asked for
+    if device == multi_tensor.DEVICE:  # experimental: only if asked for
         return group["fused"] is True and multi_tensor.unavailable() is None
     # The C kernel's scalars are the host's.
-    on_host = param.device.type == "cpu" and not group["capturable"]
-    return on_host and cpu.unavailable() is None
+    return device == "cpu" and not group["capturable"] and cpu.unavailable() is None
 
 
 def _update_bucket(bucket: _Bucket, path: Path | None, step: int | None) -> list[int]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from adabelief.coefficients import coefficients
+from adabelief.dispatch import kernel_applies
 from adabelief.feasible.box import bounds
 from adabelief.kernels import cpu
 from adabelief.state import small_state
@@ -48,9 +48,8 @@ class FastStep:
         """
         if not _applies(group, params):
             return range(len(params))
-        feasible_set = group["feasible_set"]
-        box = None if feasible_set is None else bounds(feasible_set)
-        if feasible_set is not None and box is None:
+        box = bounds(group["feasible_set"])
+        if group["feasible_set"] is not None and box is None:
             return range(len(params))
         if self.rows is None:
             self.rows = cpu.batch()
@@ -73,11 +72,6 @@ class FastStep:
 
 def _applies(group: Mapping[str, Any], params: list[Tensor]) -> bool:
     """Whether parameters may go this way at all."""
-    if not wants_kernel(group):
+    if not wants_kernel(group) or not params or params[0].device.type != "cpu":
         return False
-    if group["differentiable"] or (group["capturable"] and not group["fused"]):
-        return False
-    if not params or params[0].device.type != "cpu" or torch.compiler.is_compiling():
-        return False
-    # A mode (FakeTensorMode, a FLOP counter) would not see what is written to memory directly.
-    return torch._C._len_torch_dispatch_stack() == 0 and cpu.unavailable() is None
+    return kernel_applies("cpu", group)

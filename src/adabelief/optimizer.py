@@ -67,9 +67,9 @@ class AdaBelief(Optimizer):
             a GPU by us; checked with fake CUDA tensors.
         fused: True updates all parameters by one kernel that reads and writes every array once;
             False never does. None does on the CPU, where the kernel was built. What the kernel
-            cannot take (sparse or complex numbers, memory with gaps, feasible sets other than
-            boxes, subclasses of tensors) goes by foreach or the loop. On CUDA the kernel is
-            experimental, and only used if asked for.
+            cannot take (sparse gradients, memory with gaps, feasible sets other than boxes,
+            subclasses of tensors, capturable on the CPU) goes by foreach or the loop. On CUDA the
+            kernel is experimental, and only used if asked for.
         differentiable: let autograd go through the step. Parameters must then not be leaves,
             and losses be computed from clones of them (examples/meta_learning.py).
         state_dtype: "bfloat16" keeps m and s in 2 bytes each, "8bit" s in 1 (docs/small_state.md);
@@ -207,8 +207,9 @@ class AdaBelief(Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Options and state, as plain tensors that any AdaBelief can load.
 
-        The tensors are the optimizer's own, as in every torch optimizer; only an s of 8 bits is
-        given as a new bfloat16 tensor, which holds it exactly.
+        The tensors are the optimizer's own, as in every torch optimizer, but for two that are
+        new: an s of 8 bits is given as bfloat16, which holds it exactly, and `master_bits` as
+        `master_param`, the float32 parameter.
         """
         with portable_saving(self):
             return super().state_dict()

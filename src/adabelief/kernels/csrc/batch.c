@@ -116,17 +116,9 @@ static void add_row(Batch *self, const Row *row, PyObject *const *objects) {
 }
 
 /* rounding/random_bits.py: the key of a parameter at a step. */
-static uint32_t scramble(uint32_t x) {
-    x ^= x >> 16;
-    x *= 0x7FEB352D;
-    x ^= x >> 15;
-    x *= 0x846CA68B;
-    return x ^ x >> 16;
-}
-
 static void set_key(Row *row, uint32_t position, uint32_t step) {
-    row->key[0] = scramble(scramble(position + 0x9E3779B9) + step);
-    row->key[1] = scramble(row->key[0] + 0x9E3779B9);
+    row->key[0] = scramble(scramble(position + 0x9E3779B9, 0) + step, 0);
+    row->key[1] = scramble(row->key[0] + 0x9E3779B9, 0);
 }
 
 /* The parameter's own dict of state, borrowed: states are mostly in the parameters' order, so the next
@@ -140,11 +132,6 @@ static PyObject *state_of(PyObject *states, PyObject *param, Py_ssize_t *cursor)
     }
     return PyDict_GetItemWithError(states, param);
 }
-
-PyDoc_STRVAR(gather_doc,
-             "gather(params, states, position, amsgrad, state_dtype, master, /) -> (times, rest)\n\n"
-             "Adds the parameters that have a gradient and that the kernel can take. `times` are their\n"
-             "different t after this step, one slot of `run` each; `rest` the indices of the others.");
 
 /* The different t of one call, each a slot of `run`. */
 typedef struct {
@@ -240,6 +227,11 @@ static int append_index(PyObject *list, Py_ssize_t i) {
     Py_XDECREF(index);
     return failed ? -1 : 0;
 }
+
+PyDoc_STRVAR(gather_doc,
+             "gather(params, states, position, amsgrad, state_dtype, master, /) -> (times, rest)\n\n"
+             "Adds the parameters that have a gradient and that the kernel can take. `times` are their\n"
+             "different t after this step, one slot of `run` each; `rest` the indices of the others.");
 
 static PyObject *gather(Batch *self, PyObject *args) {
     PyObject *params, *states;

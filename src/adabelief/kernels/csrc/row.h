@@ -35,6 +35,15 @@ typedef struct {
     int coupled, amsgrad, adaptive;
 } Scalars;
 
+/* rounding/random_bits.py: Wellons' "lowbias32" (public domain), with `between` amid its products. */
+static inline uint32_t scramble(uint32_t x, uint32_t between) {
+    x ^= x >> 16;
+    x *= 0x7FEB352D;
+    x ^= x >> 15;
+    x = (x + between) * 0x846CA68B;
+    return x ^ x >> 16;
+}
+
 static inline int64_t blocks_of(int64_t numel) { return (numel + BLOCK - 1) / BLOCK; }
 
 /* Elements of blocks [first, last) of one row are updated. */
