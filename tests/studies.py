@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from adabelief.lab.rivals import LogRange, Rival
+from adabelief.lab.rivals import Rival
+from adabelief.lab.search import LogRange
 from adabelief.lab.study import Record, Result, Run, Study
 from adabelief.lab.workload import Metric, Preset
 

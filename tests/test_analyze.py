@@ -164,7 +164,11 @@ def test_nothing_is_chosen_before_all_trials_are_finished() -> None:
 
 @pytest.mark.parametrize(
     ("ends", "edge", "lr"),
-    [([3.0, 2.0, 1.0], "low", 1e-4), ([1.0, 2.0, 3.0], "high", 1e-2), ([1.0, 3.0, 2.0], "", 1e-3)],
+    [
+        ([3.0, 2.0, 1.0], "lr low", 1e-4),
+        ([1.0, 2.0, 3.0], "lr high", 1e-2),
+        ([1.0, 3.0, 2.0], "", 1e-3),
+    ],
 )
 def test_a_winner_at_the_end_of_its_range_is_flagged(ends: list[End], edge: str, lr: float) -> None:
     declared = study()

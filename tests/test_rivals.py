@@ -16,15 +16,17 @@ from adabelief import AdaBelief
 from adabelief.lab.errors import LabError
 from adabelief.lab.factory import load, make
 from adabelief.lab.optimizers.eadam import EAdam
-from adabelief.lab.rivals import LR_DECADES, RIVALS, LogRange, resolve
+from adabelief.lab.optimizers.lars import LARS
+from adabelief.lab.optimizers.lookahead import Lookahead
+from adabelief.lab.rivals import GROUPS, RIVALS, Search, expand, resolve
+from adabelief.lab.rivals.spaces import LR_DECADES
+from adabelief.lab.search import LogRange
 
 CLASSES = {
     "adabelief": AdaBelief,
-    "adabelief-eps1e-8": AdaBelief,
     "eadam": EAdam,
     "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
+    "sgd-nesterov": torch.optim.SGD,
 }
 
 
@@ -60,42 +62,122 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "users_own"
 
 
-@pytest.mark.parametrize(
-    ("span", "n", "points"),
-    [
-        (LogRange(low=1e-4, high=1e-1), 4, [1e-4, 1e-3, 1e-2, 1e-1]),
-        (LogRange(low=1e-3, high=1e-1), 1, [1e-2]),
-        (LogRange(low=1e-4, high=1e-1), 5, [1e-4, 5.623e-4, 3.162e-3, 1.778e-2, 1e-1]),
-    ],
-)
-def test_points_have_equal_ratios_and_both_ends(
-    span: LogRange, n: int, points: list[float]
-) -> None:
-    assert span.points(n) == points
-
-
 def test_everybody_is_declared_under_their_own_name() -> None:
-    assert {name: rival.name for name, rival in RIVALS.items()} == {name: name for name in CLASSES}
+    assert all(name == rival.name for name, rival in RIVALS.items())
     assert len({rival.label for rival in RIVALS.values()}) == len(RIVALS)
     assert all(rival.source for rival in RIVALS.values())
 
 
-@pytest.mark.parametrize("name", [*CLASSES, "torch.optim:NAdam"])
+@pytest.mark.parametrize("name", [*RIVALS, "torch.optim:NAdam", "lookahead+lars+sgd"])
 def test_everybody_searches_lr_alone_over_as_many_decades(name: str) -> None:
     (rival,) = resolve([name])
-    assert set(rival.space) == {"lr"}
-    decades = math.log10(rival.space["lr"].high / rival.space["lr"].low)
-    assert decades == pytest.approx(LR_DECADES)
+    assert [set(point) for point in rival.plan(4)] == [{"lr"}] * 4
+    searched = rival.space["lr"]
+    assert isinstance(searched, LogRange)
+    assert math.log10(searched.high / searched.low) == pytest.approx(LR_DECADES)
+    tried = [point["lr"] for point in rival.plan(4)]
+    assert tried == searched.points(4)
+
+
+def test_shared_knobs_are_as_wide_for_everybody() -> None:
+    """As many decades of decay for all; AdaBelief's eps is under a root: twice Adam's."""
+    decades: dict[str, set[int]] = {}
+    for rival in RIVALS.values():
+        for name, searched in rival.space.items():
+            assert isinstance(searched, LogRange)
+            wide = round(math.log10(searched.high / searched.low))
+            inside = rival.name.startswith(("adabelief", "eadam", "acprop")) and name == "eps"
+            decades.setdefault(name + " inside" * inside, set()).add(wide)
+    assert decades == {
+        "lr": {3},
+        "weight_decay": {3},
+        "eps": {8},
+        "eps inside": {16},
+        "final_lr": {2},
+    }
+
+
+@pytest.mark.parametrize("name", RIVALS)
+def test_searching_the_space_gives_everybody_as_many_trials(name: str) -> None:
+    rival = RIVALS[name]
+    points = rival.plan(7, "space")
+    assert len(points) == 7
+    assert all(set(point) == set(rival.space) for point in points)
+    assert rival.plan(9, "space")[:7] == points or len(rival.space) == 1
+    for knob, searched in rival.space.items():
+        assert isinstance(searched, LogRange)
+        assert all(searched.low <= float(point[knob]) <= searched.high for point in points)
+
+
+def test_rivals_try_the_same_values_of_shared_knobs() -> None:
+    for one, other in (("adabelief", "eadam"), ("adabelief", "adamw"), ("adam", "nadam")):
+        for knob in ("lr", "weight_decay"):
+            tried = [[p[knob] for p in RIVALS[n].plan(16, "space")] for n in (one, other)]
+            assert tried[0] == tried[1]
+
+
+def test_the_paper_s_grids_have_the_sizes_that_it_prints() -> None:
+    """comparing.md, section 0: SGD and Fromage 5, Adam and its like 25, AdamW 100."""
+    sizes = {name: len(RIVALS[name].plan(3, "paper")) for name in GROUPS["paper"]}
+    assert sizes == {
+        "adabelief-l2": 1,
+        "sgd": 5,
+        "fromage": 5,
+        **dict.fromkeys(("adabound", "yogi", "adam", "msvag", "radam"), 25),
+        "adamw": 100,
+    }
+    first, *_, last = RIVALS["adamw"].plan(3, "paper")
+    assert first == {"beta1": 0.5, "lr": 10.0, "weight_decay": 1e-4}
+    assert last == {"beta1": 0.9, "lr": 0.001, "weight_decay": 1e-2}
+    assert RIVALS["adamw"].arguments(first)["betas"] == [0.5, 0.999]
+
+
+def test_a_rival_that_the_paper_does_not_have_searches_its_space() -> None:
+    assert RIVALS["padam"].plan(6, "paper") == RIVALS["padam"].plan(6, "space")
 
 
 def test_decoupled_decay_is_the_same_for_all_who_have_it() -> None:
-    decayed = ("adabelief", "adabelief-eps1e-8", "eadam", "adamw")
+    decayed = ("adabelief", "adabelief-eps1e-8", "eadam", "acprop", "adamw")
     assert {RIVALS[name].defaults["weight_decay"] for name in decayed} == {0.01}
 
 
 def test_eadam_and_adabelief_differ_by_the_belief_only() -> None:
     eadam, belief = RIVALS["eadam"], RIVALS["adabelief-eps1e-8"]
-    assert (eadam.defaults, eadam.space) == (belief.defaults, belief.space)
+    assert eadam.defaults == belief.defaults
+    assert eadam.space == RIVALS["adabelief"].space
+
+
+@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("search", ["lr", "space", "paper"])
+def test_every_point_can_be_made(name: str, search: Search) -> None:
+    rival = RIVALS[name]
+    for point in (rival.plan(4, search)[0], rival.plan(4, search)[-1]):
+        arguments = json.loads(json.dumps(rival.arguments(point)))
+        group = make(rival.optimizer, params(), arguments).param_groups[0]
+        assert group["lr"] == point["lr"]
+
+
+def test_wrappers_go_around_from_the_right() -> None:
+    (rival,) = resolve(["lookahead+lars+sgd"])
+    assert (rival.name, rival.label) == ("lookahead+lars+sgd", "Lookahead + LARS + SGD (momentum)")
+    optimizer = make(rival.optimizer, params(), {"lr": 0.5}, rival.wrappers)
+    assert isinstance(optimizer, Lookahead)
+    assert isinstance(optimizer.inner, LARS)
+    assert type(optimizer.inner.inner) is torch.optim.SGD
+    optimizer.param_groups[0]["lr"] = 0.25
+    assert optimizer.inner.inner.param_groups[0]["lr"] == 0.25
+
+
+def test_groups_are_expanded_in_place_each_name_once() -> None:
+    assert expand(["adabelief", "default", "padam", "adam"]) == [*GROUPS["default"], "padam"]
+    assert set(expand(["all"])) == set(RIVALS)
+    assert set().union(*GROUPS.values()) == set(RIVALS)
+
+
+def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
+    with pytest.raises(LabError, match=r'pip install "adabelief\[rivals\]"'):
+        make("pytorch_optimizer:Yogi", params(), {"lr": 0.1})
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -140,13 +222,18 @@ def test_keyword_arguments_pass_any_name(module: str) -> None:
     [
         (["adabelif"], "unknown optimizer 'adabelif': did you mean adabelief"),
         (["Adam"], "unknown optimizer 'Adam': did you mean adam"),
-        (["zzz"], "unknown optimizer 'zzz': choose from adabelief, adabelief-eps1e-8, eadam"),
+        (
+            ["zzz"],
+            "unknown optimizer 'zzz': choose from adabelief, adabelief-eps1e-8, adabelief-l2",
+        ),
         (["sgd", "adam", "sgd"], "given once each, got twice: sgd"),
         ([":Adam"], "an optimizer is given as \"package.module:Class\", got ':Adam'"),
         (["no_such_module:Adam"], "no_such_module:Adam: cannot import no_such_module: No module"),
         (["broken_own:Adam"], "cannot import broken_own: No module named 'no_such_dependency'"),
         (["torch.optim:AdmW"], "module torch.optim has no AdmW; did you mean AdamW"),
         (["users_own:factory"], "must be a class derived from torch.optim.Optimizer, got <func"),
+        (["lookahed+sgd"], "lookahed+sgd: unknown wrapper 'lookahed': choose from lookahead, lars"),
+        (["lars+sdg"], "unknown optimizer 'sdg': did you mean sgd"),
         (["torch.nn:Linear"], "torch.nn:Linear: must be a class derived from torch.optim.Opt"),
         (["users_own:Fixed"], "users_own:Fixed: takes no argument lr"),
         (["users_own:Needy"], "users_own:Needy: needs a value for rho"),

@@ -16,7 +16,7 @@ from adabelief import AdaBelief
 from adabelief.lab.contract import rehearse
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
-from adabelief.lab.rivals import LogRange
+from adabelief.lab.search import LogRange
 from adabelief.lab.workload import Workload
 
 ROOT = Path(__file__).parent.parent

@@ -11,7 +11,7 @@ import torch
 from adabelief.lab.compare import declare
 from adabelief.lab.errors import LabError, StorageError
 from adabelief.lab.load import load
-from adabelief.lab.rivals import resolve
+from adabelief.lab.rivals import WRAPPERS, resolve
 from adabelief.lab.store import RunFolder, Store
 from adabelief.lab.study import Run, Study
 from adabelief.lab.train import execute
@@ -212,6 +212,7 @@ def test_keys_depend_on_everything_that_makes_a_run(run: Run) -> None:
         "workload": "x", "workload_hash": "x", "preset": "x", "steps": 1, "eval_every": 1,
         "schedule": "constant", "options": {"a": 1}, "rival": "x", "optimizer": "x",
         "hyperparameters": {"lr": 2.0}, "init_seed": 5, "data_seed": 5, "phase": "final",
+        "wrappers": (WRAPPERS["lars"],),
     }  # fmt: skip
     assert set(changes) == set(Run.model_fields)
     keys = {run.model_copy(update={name: value}).key for name, value in changes.items()}

@@ -9,7 +9,8 @@ from adabelief.lab.contract import preset_of
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
 from adabelief.lab.progress import Clock, duration, progress
-from adabelief.lab.rivals import resolve
+from adabelief.lab.rivals import Search, resolve
+from adabelief.lab.search import point_text
 from adabelief.lab.study import Result, Run, Study, plan, select
 
 
@@ -63,8 +64,9 @@ def test_no_final_run_before_every_trial_is_in(study: Study) -> None:
 def test_selection_prefers_the_first_of_equals_and_never_a_diverged_run(study: Study) -> None:
     rival = study.rivals[0]
     tune = study.tune_runs(rival)
-    assert select(study, rival, finish(tune, 0.5, 0.5, 0.4)) == tune[0]
-    assert select(study, rival, finish(tune, None, 0.3, None)) == tune[1]
+    points = study.points(rival)
+    assert select(study, rival, finish(tune, 0.5, 0.5, 0.4)) == (points[0], tune[0])
+    assert select(study, rival, finish(tune, None, 0.3, None)) == (points[1], tune[1])
     assert select(study, rival, finish(tune, None, None, None)) is None
 
 
@@ -73,7 +75,26 @@ def test_selection_follows_the_direction_of_the_metric(study: Study) -> None:
     results = finish(tune, 0.2, 0.9, 0.5)
     lower = study.model_copy(update={"primary": "loss"})
     results[tune[2].key].last["loss"] = 0.5
-    assert select(lower, study.rivals[0], results) == tune[2]
+    chosen = select(lower, study.rivals[0], results)
+    assert chosen is not None
+    assert chosen.run == tune[2]
+
+
+@pytest.mark.parametrize("search", ["space", "paper"])
+def test_other_searches_choose_a_whole_point(search: Search) -> None:
+    study = declare(load("fashion-mnist"), "smoke", resolve(["adamw", "sgd"]), search=search)
+    sizes = [len(study.tune_runs(rival)) for rival in study.rivals]
+    assert sizes == {"space": [2, 2], "paper": [100, 5]}[search]
+    assert study.n_runs == sum(sizes) + 2 * 2
+    rival = study.rivals[0]
+    tune = study.tune_runs(rival)
+    results = finish(tune, *[0.1] * (len(tune) - 1), 0.9)
+    chosen = select(study, rival, results)
+    assert chosen is not None
+    assert (chosen.point, chosen.run) == (study.points(rival)[-1], tune[-1])
+    for run in study.final_runs(rival, chosen.point):
+        assert run.hyperparameters == tune[-1].hyperparameters
+    assert progress(study, results).rivals[0].best == point_text(chosen.point)
 
 
 def test_a_rival_that_always_diverges_has_no_final_runs(study: Study) -> None:

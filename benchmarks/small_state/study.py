@@ -11,7 +11,8 @@ from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
-from adabelief.lab.rivals import LogRange, Rival
+from adabelief.lab.rivals import Rival
+from adabelief.lab.search import LogRange
 from adabelief.lab.store import Store
 from adabelief.lab.study import Result, Run, Study, select
 
@@ -62,14 +63,13 @@ def conduct(
         if best is None:
             msg = f"{name}: float32 state diverged at every learning rate"
             raise LabError(msg)
-        point = {"lr": best.hyperparameters["lr"]}
-        finals = {each.name: study.final_runs(each, point) for each in CONTENDERS}
+        finals = {each.name: study.final_runs(each, best.point) for each in CONTENDERS}
         # Pair by pair: a study that is stopped has whole pairs.
         in_pairs = [run for pair in zip(*finals.values(), strict=True) for run in pair]
         results |= _finish(store, engine, in_pairs, note)
     finally:
         engine.stop()
-    return _record(study, trials, best, finals, results)
+    return _record(study, trials, best.run, finals, results)
 
 
 def _finish(

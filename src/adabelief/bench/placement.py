@@ -1,10 +1,10 @@
 """Where arrays lie in memory: anew in every layout, because it decides more than the arithmetic.
 
 Large arrays are mapped one below the other, so equal ones lie at equal distances, and some
-distances make a processor's caches take two of them for one. (Seen on an AMD Zen 3, whose
-first-level cache predicts the way from a hash of address bits 12 to 27: p, g, m, s of 64 MiB in
-a row made a step take 1.5 to 2 times as long, another optimizer's in the same process not.) Luck
-of that kind must not be taken for speed: it is drawn again and again.
+distances are bad for one kernel and not for another. (Seen on an AMD Zen 3: p, g, m, s of 64 MiB
+in a row made a step take 1.5 to 2 times as long, another optimizer's in the same process not. The
+cause was not found; its first-level cache, which predicts the way from a hash of the address, is
+the suspect.) Luck of that kind must not be taken for speed: it is drawn again and again.
 """
 
 from __future__ import annotations

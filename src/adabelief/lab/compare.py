@@ -9,7 +9,7 @@ from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded
 from adabelief.lab.progress import Progress, progress
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import Rival, Search
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
 
@@ -22,6 +22,7 @@ def declare(
     rivals: Sequence[Rival],
     trials: int | None = None,
     seeds: int | None = None,
+    search: Search | None = None,
 ) -> Study:
     """Make a study of a workload; the first rival is the one that the others are compared with.
 
@@ -30,12 +31,14 @@ def declare(
     """
     workload = loaded.workload
     settings = preset_of(workload, preset)
-    changes = {"trials": trials, "seeds": seeds}
+    changes: dict[str, int | None] = {"trials": trials, "seeds": seeds}
     for name, value in changes.items():
         if value is not None and value < 1:
             msg = f"{name} must be 1 or more, got {value}"
             raise LabError(msg)
-    given = {name: value for name, value in changes.items() if value is not None}
+    given = {
+        name: value for name, value in (changes | {"search": search}).items() if value is not None
+    }
     return Study(
         workload=workload.name,
         workload_hash=loaded.hash,

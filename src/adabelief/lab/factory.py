@@ -5,13 +5,28 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from adabelief.lab.errors import LabError
+
+# What a rival of ours needs beside the laboratory.
+EXTRAS = {"pytorch_optimizer": '; pip install "adabelief[rivals]"'}
+
+
+class Around(Protocol):
+    """An optimizer around another one, as a run declares it."""
+
+    @property
+    def optimizer(self) -> str:
+        """Import path "package.module:Class"."""
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Its keyword arguments."""
 
 
 def load(path: str) -> type[Optimizer]:
@@ -27,7 +42,8 @@ def load(path: str) -> type[Optimizer]:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        msg = f"{path}: cannot import {module_name}: {error}"
+        hint = EXTRAS.get(module_name.partition(".")[0], "")
+        msg = f"{path}: cannot import {module_name}: {error}{hint}"
         raise LabError(msg) from error
     cls = getattr(module, class_name, None)
     if cls is None:
@@ -41,10 +57,16 @@ def load(path: str) -> type[Optimizer]:
     return cls
 
 
-def make(path: str, params: ParamsT, hyperparameters: Mapping[str, Any]) -> Optimizer:
+def make(
+    path: str,
+    params: ParamsT,
+    hyperparameters: Mapping[str, Any],
+    wrappers: Sequence[Around] = (),
+) -> Optimizer:
     """An optimizer of the class at `path`, with hyperparameters as JSON gives them.
 
-    Lists become tuples, as torch's `betas` wants them.
+    Lists become tuples, as torch's `betas` wants them. The last of `wrappers` is put around it
+    first.
 
     Raises:
         LabError: as for `load`; or the class does not take one of the arguments.
@@ -57,7 +79,11 @@ def make(path: str, params: ParamsT, hyperparameters: Mapping[str, Any]) -> Opti
     }
     # Typed as a factory: Optimizer's own __init__ is (params, defaults), its subclasses' are not.
     factory: Callable[..., Optimizer] = cls
-    return factory(params, **arguments)
+    optimizer = factory(params, **arguments)
+    for around in reversed(wrappers):
+        wrap: Callable[..., Optimizer] = load(around.optimizer)
+        optimizer = wrap(optimizer, **around.arguments)
+    return optimizer
 
 
 def check_arguments(path: str, cls: type[Optimizer], given: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 
 from adabelief.lab.rivals import Rival
+from adabelief.lab.search import point_text
 from adabelief.lab.study import Result, Study, select
 
 
@@ -66,9 +67,8 @@ def _rival_progress(study: Study, rival: Rival, results: Mapping[str, Result]) -
         if chosen is None:
             seeds = 0
         else:
-            point = {name: chosen.hyperparameters[name] for name in rival.space}
-            best = ", ".join(f"{name} {value:g}" for name, value in point.items())
-            final = study.final_runs(rival, point)
+            best = point_text(chosen.point)
+            final = study.final_runs(rival, chosen.point)
             ended += [results[run.key] for run in final if run.key in results]
             finished = len(ended) - tuned
     return RivalProgress(

@@ -6,11 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import Rival, Wrapping
+from adabelief.lab.search import Point, Value
 from adabelief.lab.workload import Metric, Preset
 
 # Tuning and final runs never share a seed; weights and data order have streams of their own.
@@ -36,6 +37,7 @@ class Run(BaseModel):
     rival: str
     optimizer: str
     hyperparameters: dict[str, Any]
+    wrappers: tuple[Wrapping, ...] = ()
     init_seed: int
     data_seed: int
     phase: Literal["tune", "final"]
@@ -123,14 +125,18 @@ class Study(BaseModel):
         """The declared rival of that name."""
         return next(rival for rival in self.rivals if rival.name == name)
 
+    def points(self, rival: Rival) -> list[dict[str, Value]]:
+        """The points of the rival's space that are tried, in the order of `tune_runs`."""
+        return rival.plan(self.settings.trials, self.settings.search)
+
     def tune_runs(self, rival: Rival) -> list[Run]:
         """One run for each point of the rival's plan, all on the one pair of tuning seeds."""
         return [
             self._run(rival, point, TUNE_INIT_SEED, TUNE_DATA_SEED, "tune")
-            for point in rival.plan(self.settings.trials)
+            for point in self.points(rival)
         ]
 
-    def final_runs(self, rival: Rival, point: Mapping[str, float]) -> list[Run]:
+    def final_runs(self, rival: Rival, point: Point) -> list[Run]:
         """The chosen point on fresh seeds, the same pairs for every rival."""
         return [
             self._run(rival, point, FINAL_INIT_SEED + seed, FINAL_DATA_SEED + seed, "final")
@@ -140,12 +146,13 @@ class Study(BaseModel):
     @property
     def n_runs(self) -> int:
         """Runs of the whole study if no rival diverges at every point."""
-        return len(self.rivals) * (self.settings.trials + self.settings.seeds)
+        trials = sum(len(self.points(rival)) for rival in self.rivals)
+        return trials + len(self.rivals) * self.settings.seeds
 
     def _run(
         self,
         rival: Rival,
-        point: Mapping[str, float],
+        point: Point,
         init_seed: int,
         data_seed: int,
         phase: Literal["tune", "final"],
@@ -160,14 +167,22 @@ class Study(BaseModel):
             options=self.settings.options,
             rival=rival.name,
             optimizer=rival.optimizer,
-            hyperparameters={**rival.defaults, **point},
+            hyperparameters=rival.arguments(point),
+            wrappers=rival.wrappers,
             init_seed=init_seed,
             data_seed=data_seed,
             phase=phase,
         )
 
 
-def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Run | None:
+class Chosen(NamedTuple):
+    """What tuning chose: a point of the rival's space, and the run that tried it."""
+
+    point: Point
+    run: Run
+
+
+def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Chosen | None:
     """The tuning run with the best primary metric at its end; the earlier one of equals.
 
     None when no tuning run ended well. Unfinished runs count as not well: call this when
@@ -175,12 +190,12 @@ def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Run | N
     """
     metric = study.primary_metric
     sign = 1.0 if metric.direction == "max" else -1.0
-    best: tuple[float, Run] | None = None
-    for run in study.tune_runs(rival):
+    best: tuple[float, Chosen] | None = None
+    for point, run in zip(study.points(rival), study.tune_runs(rival), strict=True):
         result = results.get(run.key)
         value = result.last.get(metric.name) if result else None
         if value is not None and (best is None or sign * value > best[0]):
-            best = (sign * value, run)
+            best = (sign * value, Chosen(point, run))
     return best[1] if best else None
 
 
@@ -197,6 +212,5 @@ def plan(study: Study, results: Mapping[str, Result]) -> list[Run]:
         if all(run.key in results for run in runs):
             chosen = select(study, rival, results)
             if chosen is not None:
-                point = {name: chosen.hyperparameters[name] for name in rival.space}
-                final += study.final_runs(rival, point)
+                final += study.final_runs(rival, chosen.point)
     return tune + final

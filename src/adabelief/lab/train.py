@@ -64,7 +64,7 @@ def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any
         task = build(workload, run)
         n_params = sum(p.numel() for m in task.modules.values() for p in m.parameters())
         optimizers = {
-            name: make(run.optimizer, module.parameters(), run.hyperparameters)
+            name: make(run.optimizer, module.parameters(), run.hyperparameters, run.wrappers)
             for name, module in task.modules.items()
         }
         if state:

@@ -52,6 +52,8 @@ class Preset(BaseModel):
         steps: optimizer steps of every run; every optimizer gets the same.
         eval_every: steps between two evaluations, and between two checkpoints.
         trials: points of its search space that each optimizer is tuned over.
+        search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) with as
+            many trials for everybody, or the grids of the "paper".
         seeds: fresh paired seeds on which each tuned optimizer is run.
         schedule: learning rate over the run, as a factor of the tuned lr.
         options: whatever the workload's `build` wants to know (batch size, width, data).
@@ -64,6 +66,7 @@ class Preset(BaseModel):
     eval_every: int = Field(ge=1)
     trials: int = Field(ge=1)
     seeds: int = Field(ge=1)
+    search: Literal["lr", "space", "paper"] = "lr"
     schedule: Literal["constant", "cosine"] = "cosine"
     options: dict[str, Any] = {}
     watermark: str = ""

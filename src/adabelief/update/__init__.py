@@ -41,7 +41,7 @@ PLAIN = (Tensor, nn.Parameter)  # all others may be subclasses with rules of the
 FOREACH_DEVICES = ("cuda", "xpu", "mtia")
 
 # On CPU a tensor of fewer elements gains more from fewer calls than it loses in cache misses:
-# measured by benchmarks/paths.py, see docs/paths.md.
+# measured by `adabelief bench`, see docs/performance.md.
 FOREACH_CPU_BELOW = 8_192
 
 

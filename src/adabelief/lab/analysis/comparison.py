@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.rivals import Rival
+from adabelief.lab.search import Point
 from adabelief.lab.study import Study
 
 State = Literal["ok", "diverged", "failed", "pending"]
@@ -66,8 +67,8 @@ class Standing:
         trials: the tuning curve, in the order of the plan.
         chosen: the searched hyperparameters that won on validation data; None before that.
         chosen_key: key of the tuning run that won.
-        edge: the end of the searched range on which the winner lies, "" if inside or if
-            there was one trial only. A winner on the edge is not tuned.
+        edge: which of its numbers lie at an end of what was tried, as "lr high"; "" if none
+            does or there was one trial only. A winner on the edge is not tuned.
         finals: one outcome for each planned seed; empty while nothing is chosen.
         mean: last value over the runs that ended well; over survivors only if `n_diverged`.
         best: best value over training, of the same runs. Optimistic: never used to rank.
@@ -78,9 +79,9 @@ class Standing:
 
     rival: Rival
     trials: tuple[Outcome, ...]
-    chosen: Mapping[str, float] | None
+    chosen: Point | None
     chosen_key: str
-    edge: Literal["", "low", "high"]
+    edge: str
     finals: tuple[Outcome, ...]
     mean: Interval | None
     best: Interval | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from adabelief.lab.analysis.statistics import Interval
+from adabelief.lab.search import Point, point_text
 from adabelief.lab.workload import Metric
 
 NOTHING = "–"
@@ -25,6 +26,15 @@ def number(value: float | None, digits: int = 4) -> str:
 def learning_rate(value: float) -> str:
     """Shortest form of a learning rate: 0.001, 3.162e-05."""
     return f"{value:.4g}"
+
+
+def setting(point: Point | None) -> str:
+    """What tuning chose: the learning rate, or every knob by name if more were searched."""
+    if point is None:
+        return NOTHING
+    if set(point) == {"lr"}:
+        return learning_rate(float(point["lr"]))
+    return point_text(point)
 
 
 def p_value(p: float | None) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeGuard
+from typing import Any, TypeGuard
 
 from adabelief.lab.analysis.comparison import Curve, Outcome, Standing, State
 from adabelief.lab.analysis.statistics import Interval, t_interval
 from adabelief.lab.rivals import Rival
+from adabelief.lab.search import edges
 from adabelief.lab.study import Record, Run, Study, select
 from adabelief.lab.workload import Metric
 
@@ -30,8 +31,7 @@ def standing(study: Study, rival: Rival, records: Mapping[str, Record]) -> Stand
     if all(finished(records.get(run.key)) for run in runs):
         results = {key: record.result for key, record in records.items() if record.result}
         winner = select(study, rival, results)
-    chosen = {name: winner.hyperparameters[name] for name in rival.space} if winner else {}
-    planned = study.final_runs(rival, chosen) if winner else []
+    planned = study.final_runs(rival, winner.point) if winner else []
     finals = tuple(
         _outcome(run, records.get(run.key), metric, seed) for seed, run in enumerate(planned)
     )
@@ -40,9 +40,9 @@ def standing(study: Study, rival: Rival, records: Mapping[str, Record]) -> Stand
     return Standing(
         rival=rival,
         trials=tuple(_outcome(run, records.get(run.key), metric, 0) for run in runs),
-        chosen=chosen if winner else None,
-        chosen_key=winner.key if winner else "",
-        edge=_edge(runs, winner),
+        chosen=winner.point if winner else None,
+        chosen_key=winner.run.key if winner else "",
+        edge=edges(study.points(rival), winner.point) if winner else "",
         finals=finals,
         mean=_interval([run.value for run in survivors]),
         best=_interval([run.best for run in survivors]),
@@ -89,15 +89,6 @@ def _is_finite(value: Any) -> TypeGuard[float]:
 def _interval(values: Sequence[float | None]) -> Interval | None:
     finite = [value for value in values if value is not None]
     return t_interval(finite) if finite else None
-
-
-def _edge(runs: Sequence[Run], winner: Run | None) -> Literal["", "low", "high"]:
-    """The plan is in ascending order, so its ends are the ends of the range."""
-    if winner is None or len(runs) == 1:
-        return ""
-    if winner.key == runs[0].key:
-        return "low"
-    return "high" if winner.key == runs[-1].key else ""
 
 
 def _curve(ended: Sequence[Record], split: str, name: str, metric: Metric) -> Curve | None:

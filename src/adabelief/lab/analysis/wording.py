@@ -141,11 +141,12 @@ def _untunable(comparison: Comparison) -> str:
 
 
 def _edges(comparison: Comparison) -> str:
-    labels = [standing.rival.label for standing in comparison.standings if standing.edge]
-    if not labels:
+    found = [standing for standing in comparison.standings if standing.edge]
+    if not found:
         return ""
+    labels = [f"{standing.rival.label} ({standing.edge})" for standing in found]
     verb = "lies" if len(labels) == 1 else "lie"
     return (
-        f"The best learning rate of {listing(labels)} {verb} at the end of the searched range: a "
+        f"The best setting of {listing(labels)} {verb} at the end of what was tried: a "
         "better one may lie outside."
     )

@@ -26,7 +26,8 @@ class Point:
 class Line:
     """A rival's curve, with a band if `low` is not empty.
 
-    `edge` is near the frame's bad side, at a height of its own for each line.
+    `edge` is near the frame's bad side, at a height of its own for each line. Without `joined`
+    there are its points only.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Line:
     points: tuple[Point, ...] = ()
     ring: Point | None = None
     edge: float = 0.0
+    joined: bool = True
 
 
 @dataclass(frozen=True)

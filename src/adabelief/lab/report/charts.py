@@ -142,9 +142,11 @@ def _sensitivity(comparison: Comparison) -> Chart | None:
                     y=tuple(y for _, y in good),
                     points=points,
                     ring=ring,
+                    # With other knobs turned as well, neighbours in lr are not alike.
+                    joined=comparison.study.settings.search == "lr",
                 )
             )
-    if not lines or comparison.study.settings.trials == 1:
+    if not lines or all(len(standing.trials) == 1 for standing in comparison.standings):
         return None
     values = [value for line in lines for value in line.y]
     y_log = metric.direction == "min" and spans_decades(values)

@@ -94,7 +94,7 @@ def _draw_line(axes: Axes, line: Line) -> None:
         line.x,
         line.y,
         color=color,
-        linestyle=dash,
+        linestyle=dash if line.joined else "",
         linewidth=1.7,
         marker=marker,
         markersize=4.5,

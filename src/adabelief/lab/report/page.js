@@ -39,7 +39,7 @@
     const traces = line.low.length ? bandTraces(line) : [];
     traces.push({
       x: line.x, y: line.y, name: text(line.label), legendgroup: String(line.style),
-      mode: good.length ? "lines+markers" : "lines", customdata: good.map((point) => point.key),
+      mode: !good.length ? "lines" : line.joined ? "lines+markers" : "markers", customdata: good.map((point) => point.key),
       line: { color: hue, width: 2, dash: look(line.style).dash },
       marker: { symbol: look(line.style).marker, size: 8, color: hue },
       hovertemplate: `${text(line.label)}<br>%{x:.4~g}: %{y:.4~g}<extra></extra>`,

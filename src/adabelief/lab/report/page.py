@@ -13,7 +13,7 @@ from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.report.chart import Chart
 from adabelief.lab.report.charts import styles
 from adabelief.lab.report.palette import DARK, DASHES, LIGHT, MARKERS, dash_index, marker_index
-from adabelief.lab.report.protocol import protocol
+from adabelief.lab.report.protocol import protocol, searched
 from adabelief.lab.study import Record
 
 try:
@@ -35,6 +35,7 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         difference=partial(numerals.mean_text, metric=metric, signed=True),
         number=numerals.number,
         lr=numerals.learning_rate,
+        setting=numerals.setting,
         p=numerals.p_value,
     )
     return environment.from_string(_own_file("page.html")).render(
@@ -47,6 +48,7 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         styles=styles(comparison),
         facts=_facts(comparison),
         protocol=protocol(comparison),
+        searched=partial(searched, comparison.study),
         charts=charts,
         chart_data=_chart_data(comparison, charts),
         light=LIGHT,

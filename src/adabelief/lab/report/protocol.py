@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from adabelief.lab.analysis.comparison import Comparison
-from adabelief.lab.analysis.numerals import count
+from adabelief.lab.analysis.numerals import count, learning_rate
 from adabelief.lab.analysis.statistics import seeds_needed
+from adabelief.lab.rivals import Rival
+from adabelief.lab.study import Study
 
 SCHEDULES = {
     "constant": "a constant learning rate",
@@ -20,7 +22,7 @@ def protocol(comparison: Comparison) -> list[str]:
     name = metric.label or metric.name
     best = "highest" if metric.direction == "max" else "lowest"
     return [
-        f"Every optimizer gets the same budget: {count(settings.trials, 'tuning trial')}, then "
+        f"{_budget(comparison)}, then "
         f"{count(settings.seeds, 'final run')}, each of {count(settings.steps, 'step')} with "
         f"{SCHEDULES[settings.schedule]}. No run is stopped early unless it diverges.",
         "Tuning runs share one pair of seeds and are judged on the validation split only: the "
@@ -35,6 +37,32 @@ def protocol(comparison: Comparison) -> list[str]:
         "is tested by signed ranks). A run that failed with an error says nothing about quality "
         "and is left out, and counted.",
     ]
+
+
+def searched(study: Study, rival: Rival) -> list[tuple[str, str]]:
+    """What of the rival is searched: each knob with its values or range, and how they are taken."""
+    if study.settings.search == "paper" and rival.paper:
+        return [(f"{name}: {knob}", "every combination") for name, knob in rival.paper.items()]
+    points = study.points(rival)
+    if set(points[0]) == {"lr"}:
+        values = ", ".join(learning_rate(float(point["lr"])) for point in points)
+        return [(f"lr: {values}", f"{rival.space['lr']}, equal ratios")]
+    how = f"the first {len(points)} points of a Sobol sequence"
+    return [(f"{name}: {knob}", how) for name, knob in rival.space.items()]
+
+
+def _budget(comparison: Comparison) -> str:
+    """How many trials each has, and over what."""
+    settings = comparison.study.settings
+    trials = sorted({len(one.trials) for one in comparison.standings})
+    if len(trials) == 1:
+        budget = f"Every optimizer gets the same budget: {count(trials[0], 'tuning trial')}"
+        over = " over its learning rate, decay and eps" if settings.search == "space" else ""
+        return budget + over
+    return (
+        "Optimizers do not get the same number of tuning trials: the grids are those of Zhuang et "
+        f"al. 2020, section 3, and have {trials[0]} to {trials[-1]} points"
+    )
 
 
 def _tests(comparison: Comparison) -> str:

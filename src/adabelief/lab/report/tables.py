@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from adabelief.lab.analysis.comparison import Comparison, Standing
-from adabelief.lab.analysis.numerals import NOTHING, learning_rate, mean_text
+from adabelief.lab.analysis.numerals import NOTHING, mean_text, setting
 from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.study import Record
@@ -75,6 +75,7 @@ def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, objec
         "label": standing.rival.label,
         "metric": comparison.study.primary,
         "lr": standing.chosen["lr"] if standing.chosen else None,
+        "chosen": json.dumps(standing.chosen) if standing.chosen else None,
         "edge": standing.edge,
         "trials": len(standing.trials),
         "seeds_planned": settings.seeds,
@@ -122,7 +123,10 @@ def terminal(comparison: Comparison, width: int = 100) -> Table:
     )
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("optimizer", overflow="fold", ratio=3)
-    table.add_column("lr", justify="right", no_wrap=True)
+    if comparison.study.settings.search == "lr":
+        table.add_column("lr", justify="right", no_wrap=True)
+    else:
+        table.add_column("tuned", overflow="fold", ratio=3)
     table.add_column(Text(metric_name(comparison) + unit), justify="right", overflow="fold")
     table.add_column("diverged", justify="right", no_wrap=True)
     table.add_column(Text(f"{subject} is"), ratio=5)
@@ -133,7 +137,6 @@ def terminal(comparison: Comparison, width: int = 100) -> Table:
 
 def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
     pairing = comparison.pairing(standing.rival.name)
-    lr = learning_rate(standing.chosen["lr"]) if standing.chosen else NOTHING
     mean = mean_text(standing.mean, comparison.study.primary_metric)
     survivors = "*" if standing.mean and standing.n_diverged else ""
     diverged = f"{standing.n_diverged}/{standing.n_finished}" if standing.n_finished else NOTHING
@@ -144,7 +147,7 @@ def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
     return [
         Text(str(standing.rank or NOTHING)),
         Text(standing.rival.label),
-        Text(lr + ("!" if standing.edge else "")),
+        Text(setting(standing.chosen) + ("!" if standing.edge else "")),
         Text(mean + survivors),
         Text(diverged),
         verdict,
@@ -156,7 +159,7 @@ def _caption(comparison: Comparison) -> str:
     if any(standing.mean and standing.mean.n > 1 for standing in comparison.standings):
         parts.append("± half the 95% interval over seeds")
     if any(standing.edge for standing in comparison.standings):
-        parts.append("! at the end of the searched range")
+        parts.append("! at the end of what was tried")
     if any(standing.mean and standing.n_diverged for standing in comparison.standings):
         parts.append("* mean of the runs that did not diverge")
     if not comparison.complete:

@@ -1,0 +1,21 @@
+"""The command line: one file for each group of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from adabelief.cli.bench import bench
+from adabelief.cli.listing import list_
+from adabelief.cli.study import compare, report, status
+
+app = typer.Typer(
+    help="AdaBelief's laboratory: compare optimizers with equal budgets and paired seeds.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(compare)
+app.command()(status)
+app.command()(report)
+app.command(name="list")(list_)
+app.command()(bench)

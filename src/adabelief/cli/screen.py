@@ -1,0 +1,47 @@
+"""What all commands share: two consoles, mistakes without a traceback, how to go on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+import typer
+from rich.console import Console
+
+from adabelief.lab.errors import LabError
+
+# What a shell expects of a program ended by Ctrl-C: 128 + SIGINT.
+INTERRUPTED = 130
+# Columns: tables are at most this wide.
+WIDTH = 100
+
+
+def _console(stream: TextIO) -> Console:
+    """A console for the stream. A pipe or a log has no width: it gets WIDTH, not rich's 80."""
+    if stream.isatty() or "COLUMNS" in os.environ:
+        return Console(stderr=stream is sys.stderr)
+    # rich takes a width without a height for nothing where TERM is "dumb".
+    return Console(stderr=stream is sys.stderr, width=WIDTH, height=25)
+
+
+console = _console(sys.stdout)
+errors = _console(sys.stderr)
+
+
+def command() -> str:
+    """The command as it was given, for the shell."""
+    return "adabelief " + shlex.join(sys.argv[1:])
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """A mistake ends with its message and exit code 1, not with a traceback."""
+    try:
+        yield
+    except LabError as error:
+        errors.print(f"adabelief: {error}", style="red", highlight=False, markup=False)
+        raise typer.Exit(1) from None

@@ -1,0 +1,100 @@
+"""What a rival is: an optimizer's class, its settings, where it is searched, and who says so."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from adabelief.lab.search import Choices, LogRange, Point, Value, grid, ladder, sobol
+
+# How a preset tunes: the learning rate alone; the rival's whole space, with as many trials for
+# everybody; or the grid that Zhuang et al. 2020 describe, whose size differs from rival to rival.
+Search = Literal["lr", "space", "paper"]
+
+# Searched under a name of its own, given to the optimizer inside `betas`.
+_BETAS = {"beta1": 0, "beta2": 1}
+
+
+class Wrapping(BaseModel):
+    """An optimizer around the rival: `optimizer(inner, **arguments)`.
+
+    Args:
+        name: before the rival's name on the command line, as in "lookahead+adam".
+        label: before the rival's label in tables and figures.
+        optimizer: import path "package.module:Class".
+        arguments: its keyword arguments.
+        source: where they come from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    label: str
+    optimizer: str
+    arguments: dict[str, Any]
+    source: str
+
+
+class Rival(BaseModel):
+    """One optimizer of a comparison.
+
+    Args:
+        name: name on the command line.
+        label: name in tables and figures.
+        optimizer: import path "package.module:Class".
+        defaults: keyword arguments where they are not searched.
+        space: all that can be searched; "lr" is always among it.
+        paper: the grid of Zhuang et al. 2020, section 3; empty if they did not have this rival.
+        wrappers: optimizers around it, the outermost first.
+        source: where the defaults and the ranges come from.
+        note: where what is run differs from the rival's own paper, or AdaBelief's code from its
+            text.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    label: str
+    optimizer: str
+    defaults: dict[str, Any]
+    space: dict[str, LogRange | Choices]
+    paper: dict[str, Choices] = {}
+    wrappers: tuple[Wrapping, ...] = ()
+    source: str
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _searches_lr(self) -> Rival:
+        if not isinstance(self.space.get("lr"), LogRange):
+            msg = f"rival {self.name!r} must search lr; its space has {sorted(self.space)}"
+            raise ValueError(msg)
+        return self
+
+    def plan(self, trials: int, search: Search = "lr") -> list[dict[str, Value]]:
+        """The points that are tried, the same for everybody who asks.
+
+        Args:
+            trials: how many; the paper's grid has as many as it has.
+            search: what is searched. A rival that the paper does not have searches its space
+                with `trials` points.
+        """
+        if search == "paper" and self.paper:
+            return grid(self.paper)
+        learning_rate = self.space["lr"]
+        if search == "lr" or len(self.space) == 1:
+            assert isinstance(learning_rate, LogRange)
+            return ladder("lr", learning_rate, trials)
+        return sobol(self.space, trials)
+
+    def arguments(self, point: Point) -> dict[str, Any]:
+        """The optimizer's keyword arguments at a point."""
+        found: dict[str, Any] = {**self.defaults}
+        for name, value in point.items():
+            if name in _BETAS:
+                betas = list(found["betas"])
+                betas[_BETAS[name]] = value
+                found["betas"] = betas
+            else:
+                found[name] = value
+        return found

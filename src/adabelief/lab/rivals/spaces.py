@@ -1,0 +1,54 @@
+"""Ranges that rivals share: with as many trials, a narrower one would be searched more finely."""
+
+from __future__ import annotations
+
+from adabelief.lab.search import Choices, LogRange
+
+LR_DECADES = 3
+
+
+def decades(low: float) -> LogRange:
+    """`LR_DECADES` decades from `low` on."""
+    return LogRange(low=low, high=low * 10**LR_DECADES)
+
+
+ADAPTIVE_LR = decades(1e-4)
+SGD_LR = decades(1e-3)
+
+# Coupled decay acts on the gradient, decoupled on lr · λ θ: three decades each, around 5e-4 and
+# 1e-2, what Zhuang et al. 2020 use of them.
+COUPLED = LogRange(low=1e-5, high=1e-2)
+DECOUPLED = LogRange(low=1e-3, high=1.0)
+
+# Adam's ε and AdaBelief's (1 − β2) ε², the same floor of the denominator at β2 = 0.999
+# (docs/algorithm.md): 8 decades of one are 16 of the other.
+ADAM_EPS = LogRange(low=1e-10, high=1e-2)
+BELIEF_EPS = LogRange(low=1e-23, high=1e-7)
+
+# Zhuang et al. 2020, section 3: what each rival's grid is made of.
+PAPER_LR = Choices(values=(10.0, 1.0, 0.1, 0.01, 0.001))
+PAPER_BETA1 = Choices(values=(0.5, 0.6, 0.7, 0.8, 0.9))
+PAPER_DECAY = Choices(values=(1e-4, 5e-4, 1e-3, 1e-2))
+
+PAPER_SGD: dict[str, Choices] = {"lr": PAPER_LR}
+PAPER_ADAM: dict[str, Choices] = {"beta1": PAPER_BETA1, "lr": PAPER_LR}
+PAPER_ADAMW: dict[str, Choices] = {**PAPER_ADAM, "weight_decay": PAPER_DECAY}
+PAPER_BELIEF: dict[str, Choices] = {"lr": Choices(values=(1e-3,))}  # not searched
+
+# Section 3, GANs: β1 as above, these ε, lr 2e-4 for all; AdaBelief's are fixed.
+PAPER_GAN_LR = Choices(values=(2e-4,))
+PAPER_GAN_EPS = Choices(values=(1e-3, 1e-5, 1e-8, 1e-10, 1e-12))
+
+ADAM_RANGE = (
+    "lr: three decades, as for everybody; 1e-3, the default of Kingma & Ba 2015, is inside, and "
+    "the best of the quick preset of fashion-mnist is in the middle"
+)
+SGD_RANGE = (
+    "lr: three decades, as for everybody; 0.1, what Zhuang et al. 2020 run, is inside, and the "
+    "best of the quick preset of fashion-mnist is in the middle"
+)
+DECAY = (
+    "weight_decay=0.01, decoupled: the default of torch.optim.AdamW and the value of Zhuang et al. "
+    "2020 on ImageNet; the same for adabelief, adabelief-eps1e-8, eadam, acprop and adamw"
+)
+L2 = "weight_decay=5e-4 (L2): Zhuang et al. 2020, CIFAR"
