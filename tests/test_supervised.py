@@ -210,3 +210,86 @@ def test_bad_arguments_are_named(
 def test_unknown_split_is_named() -> None:
     with pytest.raises(ValueError, match=r"split must be one of \['test', 'valid'\], got 'train'"):
         task().evaluate("train")  # type: ignore[arg-type]
+
+
+def trained(steps: int, lr: float = 0.1, **options: Any) -> Supervised:
+    one = task(**options)
+    optimizer = torch.optim.SGD(one.modules["model"].parameters(), lr=lr)
+    for index in range(steps):
+        one.step(index, {"model": optimizer})
+    return one
+
+
+def weights(one: Supervised) -> list[Tensor]:
+    return [param.detach().clone() for param in one.modules["model"].parameters()]
+
+
+def test_accumulated_batches_make_the_step_of_their_mean() -> None:
+    """Two batches of 4 are one of 8, with the same examples: the epoch's first eight."""
+    small, large = trained(2, batch_size=4, accumulate=2), task(batch_size=8)
+    optimizer = torch.optim.SGD(large.modules["model"].parameters(), lr=0.1)
+    losses = [large.step(index, {"model": optimizer})["loss"] for index in range(2)]
+    for one, other in zip(weights(small), weights(large), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    again = task(batch_size=4, accumulate=2)
+    optimizer = torch.optim.SGD(again.modules["model"].parameters(), lr=0.1)
+    found = [again.step(index, {"model": optimizer})["loss"] for index in range(2)]
+    torch.testing.assert_close(torch.stack(found), torch.stack(losses), rtol=1e-5, atol=1e-6)
+
+
+def test_gradients_are_clipped_together() -> None:
+    """SGD with lr 1 moves by the gradient: by exactly the norm that is allowed."""
+    before = weights(task())
+    moved = [
+        after - start
+        for after, start in zip(weights(trained(1, 1.0, clip_norm=0.01)), before, strict=True)
+    ]
+    norm = torch.linalg.vector_norm(torch.cat([each.flatten() for each in moved]))
+    assert norm.item() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_the_mean_of_the_weights_is_evaluated_and_restored() -> None:
+    steps, decay = 5, 0.6
+    path = [weights(trained(n)) for n in range(1, steps + 1)]
+    expected = path[0]
+    for now in path[1:]:
+        expected = [decay * e + (1 - decay) * w for e, w in zip(expected, now, strict=True)]
+    one = trained(steps, ema=decay)
+    for held, plain in zip(weights(one), path[-1], strict=True):
+        assert torch.equal(held, plain), "training does not see the mean"
+    shadow = linear()
+    with torch.no_grad():
+        for param, value in zip(shadow.parameters(), expected, strict=True):
+            param.copy_(value)
+    assert one.evaluate("valid")["loss"] == pytest.approx(task(shadow).evaluate("valid")["loss"])
+    fresh = task(ema=decay)
+    fresh.load_state_dict(one.state_dict())
+    assert fresh.evaluate("test") == one.evaluate("test")
+    assert one.modules["model"].training
+
+
+def test_bfloat16_computes_in_bfloat16_and_keeps_float32() -> None:
+    seen: list[torch.dtype] = []
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        seen.append(outputs.dtype)
+        return nn.functional.cross_entropy(outputs, targets)
+
+    one = trained(2, precision="bfloat16", loss=loss)
+    assert seen == [torch.bfloat16] * 2
+    assert {param.dtype for param in weights(one)} == {torch.float32}
+    assert math.isfinite(one.evaluate("valid")["loss"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "float16"}, 'precision must be "float32" or "bfloat16", got \'float16\''),
+        ({"clip_norm": 0.0}, r"clip_norm must be in \(0, inf\), got 0.0"),
+        ({"accumulate": 0}, "accumulate must be at least 1, got 0"),
+        ({"ema": 1.0}, r"ema must be in \[0, 1\), got 1.0"),
+    ],
+)
+def test_training_options_out_of_range_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        task(**options)

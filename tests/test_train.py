@@ -11,10 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adabelief.lab.schedule import Schedule
 from adabelief.lab.store import RunFolder
 from adabelief.lab.study import Run
-from adabelief.lab.train import execute, lr_factor
+from adabelief.lab.train import execute
 from adabelief.lab.workload import Metric, Preset, Split, Task, Workload
+
+Kind = Literal["constant", "cosine"]
 
 
 class Watched(Task):
@@ -42,7 +45,7 @@ class Watched(Task):
 
 
 def execute_watched(
-    tmp_path: Path, schedule: str, phase: Literal["tune", "final"]
+    tmp_path: Path, schedule: Kind, phase: Literal["tune", "final"]
 ) -> tuple[Watched, RunFolder]:
     task = Watched()
     preset = Preset(steps=5, eval_every=2, trials=1, seeds=1)
@@ -50,7 +53,7 @@ def execute_watched(
     workload = Workload("watched", lambda *_: task, metrics, "weight", {"only": preset})
     run = Run(
         workload="watched", workload_hash="", preset="only", steps=5, eval_every=2,
-        schedule=schedule, options={}, rival="sgd", optimizer="torch.optim:SGD",
+        schedule=Schedule(kind=schedule), options={}, rival="sgd", optimizer="torch.optim:SGD",
         hyperparameters={"lr": 0.5}, init_seed=0, data_seed=0, phase=phase,
     )  # fmt: skip
     folder = RunFolder(tmp_path)
@@ -71,7 +74,6 @@ def test_a_cosine_schedule_falls_from_the_tuned_learning_rate_to_zero(tmp_path: 
     task, _ = execute_watched(tmp_path, "cosine", "final")
     # 0.5 * (1 + cos(pi * index / 5)) / 2 for index 0 to 4, to four digits from a table of cosines
     assert task.seen == pytest.approx([0.5, 0.4523, 0.3273, 0.1727, 0.0477], abs=1e-4)
-    assert lr_factor("cosine", 5, 5) == 0.0
 
 
 def test_rows_have_the_mean_loss_of_each_window_and_the_split_of_the_phase(tmp_path: Path) -> None:
@@ -83,3 +85,12 @@ def test_rows_have_the_mean_loss_of_each_window_and_the_split_of_the_phase(tmp_p
     assert [row["loss"] for row in rows[::2]] == [0.5, 2.5, 4.0]
     assert [row["weight"] for row in rows[1::2]] == [-1.0, -2.0, -2.5]
     assert {row["test"] for row in rows[1::2]} == {1.0}
+
+
+def test_the_clocks_of_a_run(tmp_path: Path) -> None:
+    """Time in the optimizer is a part of the training's; memory is that of a process with torch."""
+    _, folder = execute_watched(tmp_path, "constant", "tune")
+    result = folder.result()
+    assert result is not None
+    assert 0 < result.optimizer_seconds < result.seconds
+    assert 50 * 2**20 < result.peak_bytes < 2**40

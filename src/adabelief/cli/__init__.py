@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from adabelief.cli.bench import bench
-from adabelief.cli.listing import list_
+from adabelief.cli.listing import data, list_
+from adabelief.cli.maintenance import check, pack, plan, unpack, verify
 from adabelief.cli.study import compare, report, status
 
 app = typer.Typer(
@@ -14,8 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.command()(compare)
-app.command()(status)
-app.command()(report)
+for verb in (compare, plan, status, report, check, verify, pack, unpack):
+    app.command()(verb)
 app.command(name="list")(list_)
+app.command()(data)
 app.command()(bench)

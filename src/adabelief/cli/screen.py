@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Annotated, Any, TextIO
 
 import typer
 from rich.console import Console
@@ -45,3 +46,11 @@ def explained() -> Iterator[None]:
     except LabError as error:
         errors.print(f"adabelief: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(1) from None
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+def show_json(content: Any) -> None:
+    """Print JSON alone, as it is: no colours, no line breaks of a narrow terminal."""
+    sys.stdout.write(json.dumps(content, indent=1, allow_nan=False) + "\n")

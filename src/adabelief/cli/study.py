@@ -5,21 +5,32 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.live import Live
 
-from adabelief.cli.screen import INTERRUPTED, WIDTH, command, console, errors, explained
+from adabelief.cli.screen import (
+    INTERRUPTED,
+    WIDTH,
+    AsJson,
+    command,
+    console,
+    errors,
+    explained,
+    show_json,
+)
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.compare import Show, conduct, declare, records_of, results_of
 from adabelief.lab.contract import preset_of, rehearse
-from adabelief.lab.engine import LocalEngine
+from adabelief.lab.engine import Engine, LocalEngine
 from adabelief.lab.errors import LabError
-from adabelief.lab.load import load
+from adabelief.lab.load import Loaded, load
 from adabelief.lab.progress import Clock, Progress, progress
 from adabelief.lab.progress import table as progress_table
 from adabelief.lab.report import write
@@ -29,38 +40,58 @@ from adabelief.lab.store import Store
 from adabelief.lab.study import Study
 
 SUBJECT = "adabelief"
+WATCH_SECONDS = 2.0
 
 Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
+WorkloadName = Annotated[
+    str, typer.Argument(help="A workload (see `adabelief list`), or your own: FILE.py:NAME.")
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Rivals of AdaBelief, separated by commas: names of `adabelief list`, "
+        "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all.",
+    ),
+]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Paired seeds of the final runs.")]
+Trials = Annotated[
+    int | None, typer.Option(min=1, help="Points of its search space for every optimizer.")
+]
+PresetName = Annotated[str, typer.Option(help="Size of the comparison.")]
+WhatIsTuned = Annotated[
+    Search | None,
+    typer.Option(
+        help="What is tuned: lr alone; the whole space, with decay and eps; or the grids of "
+        "the AdaBelief paper, which are not equal. The preset's if not given.",
+    ),
+]
+EngineName = Literal["local", "ray"]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
+]
 
 
 def compare(
-    workload: Annotated[
-        str, typer.Argument(help="A workload (see `adabelief list`), or your own: FILE.py:NAME.")
-    ] = "fashion-mnist",
-    against: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Rivals of AdaBelief, separated by commas: names of `adabelief list`, "
-            "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all.",
-        ),
+    workload: WorkloadName = "fashion-mnist",
+    against: Against = None,
+    seeds: Seeds = None,
+    trials: Trials = None,
+    preset: PresetName = "quick",
+    search: WhatIsTuned = None,
+    workers: Workers = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="This machine's processes, or a Ray cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(help="Of a running Ray cluster, such as auto; one is started if not given."),
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option(min=1, help="Paired seeds of the final runs.")
-    ] = None,
-    trials: Annotated[
-        int | None, typer.Option(min=1, help="Points of its search space for every optimizer.")
-    ] = None,
-    preset: Annotated[str, typer.Option(help="Size of the comparison.")] = "quick",
-    search: Annotated[
-        Search | None,
-        typer.Option(
-            help="What is tuned: lr alone; the whole space, with decay and eps; or the grids of "
-            "the AdaBelief paper, which are not equal. The preset's if not given.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
-    ] = None,
+    cpus: Annotated[
+        float, typer.Option(min=0.01, help="Processors of each run on Ray; threads of torch.")
+    ] = 1.0,
+    gpus: Annotated[
+        float, typer.Option(min=0.0, help="GPUs of each run on Ray; fractions share one.")
+    ] = 0.0,
     out: Annotated[
         Path | None, typer.Option(help="Folder; adabelief-out/WORKLOAD-PRESET if not given.")
     ] = None,
@@ -69,30 +100,42 @@ def compare(
 
     Stopped at any moment, even by kill -9, the same command goes on where it was.
     """
-    # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
-    sys.path.append(str(Path.cwd()))
     with explained():
-        loaded = load(workload)
-        rivals = resolve(_names(against))
-        study = declare(loaded, preset, rivals, trials, seeds, search)
-        folder = out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
+        study, loaded, folder = declared(workload, against, seeds, trials, preset, search, out)
         store = Store(folder)
         rehearse(loaded.workload, preset_of(loaded.workload, preset))
         store.open(study)
-        _run(study, store, loaded.source or workload, workers or os.cpu_count() or 1)
+        at_once = workers or os.cpu_count() or 1
+
+        def start() -> Engine:
+            reference = loaded.source or workload
+            if engine == "local":
+                return LocalEngine(store.root, reference, at_once)
+            return _ray(store.root, reference, address, cpus, gpus)
+
+        where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
+        _run(study, store, start, where)
         _report(study, store)
 
 
-def status(folder: Out) -> None:
+def status(
+    folder: Out,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it anew every 2 seconds, until all is finished.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show how far a study is, from any terminal, while it runs or afterwards."""
     with explained():
         store = Store(folder)
         study = store.study()
-        results = results_of(study, store)
-        partial = {
-            record.run.key: store.folder(record.run).step() for record in records_of(study, store)
-        }
-        console.print(progress_table(study, progress(study, results, partial)))
+        if as_json:
+            now = _progress(study, store)
+            show_json({**asdict(now), "runs": now.runs, "total_runs": now.total_runs})
+        elif watch:
+            _watch(study, store)
+        else:
+            console.print(progress_table(study, _progress(study, store)))
 
 
 def report(folder: Out) -> None:
@@ -100,6 +143,50 @@ def report(folder: Out) -> None:
     with explained():
         store = Store(folder)
         _report(store.study(), store)
+
+
+def declared(
+    workload: str,
+    against: list[str] | None,
+    seeds: int | None,
+    trials: int | None,
+    preset: str,
+    search: Search | None,
+    out: Path | None,
+) -> tuple[Study, Loaded, Path]:
+    """The study that these options mean, its workload, and its folder.
+
+    Raises:
+        LabError: a name is unknown or a number out of range.
+    """
+    # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
+    sys.path.append(str(Path.cwd()))
+    loaded = load(workload)
+    study = declare(loaded, preset, resolve(_names(against)), trials, seeds, search)
+    return study, loaded, out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
+
+
+def _progress(study: Study, store: Store) -> Progress:
+    """As the folder shows it now."""
+    results = results_of(study, store)
+    partial = {
+        record.run.key: store.folder(record.run).step() for record in records_of(study, store)
+    }
+    return progress(study, results, partial)
+
+
+def _watch(study: Study, store: Store) -> None:
+    """Until all is finished. Ctrl-C ends the watching, not the study."""
+    try:
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                now = _progress(study, store)
+                live.update(progress_table(study, now), refresh=True)
+                if now.runs == now.total_runs:
+                    return
+                time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _names(against: list[str] | None) -> list[str]:
@@ -114,18 +201,26 @@ def _trials(study: Study) -> str:
     return f"{study.settings.trials} tuning trials"
 
 
-def _run(study: Study, store: Store, reference: str, workers: int) -> None:
+def _ray(root: Path, reference: str, address: str | None, cpus: float, gpus: float) -> Engine:
+    try:
+        from adabelief.lab.ray_engine import RayEngine  # noqa: PLC0415, an extra
+    except ImportError as error:
+        raise LabError(str(error)) from None
+    return RayEngine(root, reference, address, cpus, gpus)
+
+
+def _run(study: Study, store: Store, start: Callable[[], Engine], where: str) -> None:
     """Execute the study with live progress; on Ctrl-C say how to go on."""
     begun = progress(study, results_of(study, store))
     done = f", {begun.runs} of them finished before" if begun.runs else ""
     console.print(
         f"{study.title}\n{begun.total_runs} runs of {study.settings.steps} steps "
         f"({_trials(study)} and {study.settings.seeds} seeds for each of "
-        f"{len(study.rivals)} optimizers){done}; {workers} workers; folder {store.root}",
+        f"{len(study.rivals)} optimizers){done}; {where}; folder {store.root}",
         highlight=False,
         markup=False,
     )
-    engine = LocalEngine(store.root, reference, workers)
+    engine = start()
     clock = Clock(begun.steps)
     try:
         with _display(study, clock) as show:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from adabelief.lab.contract import preset_of
-from adabelief.lab.engine import LocalEngine
+from adabelief.lab.engine import Engine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded
 from adabelief.lab.progress import Progress, progress
@@ -57,7 +57,7 @@ def declare(
 def conduct(
     study: Study,
     store: Store,
-    engine: LocalEngine,
+    engine: Engine,
     show: Show,
     note: Callable[[str], None],
 ) -> None:
@@ -71,7 +71,7 @@ def conduct(
         note: called with a sentence about anything unusual.
 
     Raises:
-        LabError: see `LocalEngine.ended`; everything finished so far is kept.
+        LabError: see `Engine.ended`; everything finished so far is kept.
     """
     results: dict[str, Result] = {}
     submitted: set[str] = set()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -19,6 +20,28 @@ from adabelief.lab.load import load
 from adabelief.lab.store import Store
 from adabelief.lab.study import Run
 from adabelief.lab.train import execute
+
+
+class Engine(Protocol):
+    """Where runs are executed. What it says is not believed: results are read from the store."""
+
+    def submit(self, run: Run) -> None:
+        """Queue a run."""
+
+    @property
+    def running(self) -> list[Run]:
+        """Runs that are being executed, as far as is known."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is queued or running."""
+
+    def ended(self, timeout: float) -> Iterator[tuple[Run, str]]:
+        """Wait at most `timeout` seconds; yield runs that ended with what was amiss, or ""."""
+
+    def stop(self) -> None:
+        """End everything at once; runs stay where their last checkpoint is."""
+
 
 # Workers that die without any run ending in between; then something is wrong for good.
 MAX_DEATHS = 3

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from adabelief.lab.rivals import Rival, Wrapping
+from adabelief.lab.schedule import AnySchedule
 from adabelief.lab.search import Point, Value
 from adabelief.lab.workload import Metric, Preset
 
@@ -32,7 +33,7 @@ class Run(BaseModel):
     preset: str
     steps: int
     eval_every: int
-    schedule: str
+    schedule: AnySchedule
     options: dict[str, Any]
     rival: str
     optimizer: str
@@ -63,6 +64,9 @@ class Result(BaseModel):
         step: optimizer steps done.
         last: metrics at the last evaluation; None where they were not finite. Empty unless ok.
         seconds: training time without evaluation, summed over restarts.
+        eval_seconds: time of the evaluations.
+        optimizer_seconds: part of `seconds` that was spent in `optimizer.step`.
+        peak_bytes: memory of the worker, or of the GPU's allocator, at its most.
         resumed: how often the run went on from a checkpoint and reached the next.
         environment: versions, CPU, threads: what the numbers were made with.
     """
@@ -75,6 +79,8 @@ class Result(BaseModel):
     last: dict[str, float | None] = {}
     seconds: float
     eval_seconds: float
+    optimizer_seconds: float = 0.0
+    peak_bytes: int = 0
     resumed: int = 0
     n_params: int = 0
     environment: dict[str, Any] = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adabelief.lab.workload import Metric, Split, Task
 
@@ -52,6 +53,11 @@ class Supervised(Task):
             the metrics are `CLASSIFICATION`'s "accuracy" and "loss".
         augment: `(inputs, generator) -> inputs`, applied to training batches; it must draw from
             that generator only, or a resumed run differs from an uninterrupted one.
+        precision: "bfloat16" computes outputs and losses under torch.autocast; weights, gradients
+            and optimizers stay float32.
+        clip_norm: largest norm of all gradients together (torch.nn.utils.clip_grad_norm_).
+        accumulate: batches whose mean gradient makes one step.
+        ema: decay of an exponential mean of the weights, which is then what is evaluated.
 
     Raises:
         TypeError: `model` or data of the wrong kind.
@@ -70,6 +76,10 @@ class Supervised(Task):
         loss: Loss = nn.functional.cross_entropy,
         evaluate: Evaluate | None = None,
         augment: Augment | None = None,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        clip_norm: float | None = None,
+        accumulate: int = 1,
+        ema: float | None = None,
     ) -> None:
         if not isinstance(model, nn.Module):
             msg = f"model must be a torch.nn.Module, got {type(model).__name__}"
@@ -81,6 +91,16 @@ class Supervised(Task):
                 _check_classes(name, targets)
         _check_integer("batch_size", batch_size, low=1, high=len(train[0]))
         _check_integer("data_seed", data_seed, low=0, high=None)
+        _check_integer("accumulate", accumulate, low=1, high=None)
+        if precision not in ("float32", "bfloat16"):
+            msg = f'precision must be "float32" or "bfloat16", got {precision!r}'
+            raise ValueError(msg)
+        if clip_norm is not None and not 0 < clip_norm < float("inf"):
+            msg = f"clip_norm must be in (0, inf), got {clip_norm}"
+            raise ValueError(msg)
+        if ema is not None and not 0 <= ema < 1:
+            msg = f"ema must be in [0, 1), got {ema}"
+            raise ValueError(msg)
         self.modules = {"model": model}
         self._train = train
         self._splits: dict[Split, tuple[Tensor, Tensor]] = {"valid": valid, "test": test}
@@ -89,6 +109,10 @@ class Supervised(Task):
         self._loss = loss
         self._evaluate = evaluate or self._accuracy_and_loss
         self._augment = augment
+        self._half = precision == "bfloat16"
+        self._clip_norm = clip_norm
+        self._accumulate = accumulate
+        self._average = ema if ema is None else _averaged(model, ema)
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
@@ -111,13 +135,35 @@ class Supervised(Task):
         return inputs, targets
 
     def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
-        """Take one optimizer step on batch `index`; return its "loss"."""
-        inputs, targets = self.batch(index)
+        """Take optimizer step `index` on the next batch or batches; return their mean "loss"."""
+        model = self.modules["model"]
         optimizers["model"].zero_grad(set_to_none=True)
-        loss = self._loss(self.modules["model"](inputs), targets)
-        loss.backward()
+        total: Tensor | None = None
+        for part in range(self._accumulate):
+            inputs, targets = self.batch(index * self._accumulate + part)
+            with self._precision(inputs):
+                loss = self._loss(model(inputs), targets) / self._accumulate
+            loss.backward()
+            total = loss.detach() if total is None else total + loss.detach()
+        if self._clip_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), self._clip_norm)
         optimizers["model"].step()
-        return {"loss": loss.detach()}
+        if self._average is not None:
+            self._average.update_parameters(model)
+        assert total is not None
+        return {"loss": total}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The averaged weights, if there are any."""
+        return {} if self._average is None else {"average": self._average.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
+
+    def _precision(self, inputs: Tensor) -> torch.autocast:
+        return torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._half)
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """Metrics of the model in evaluation mode on the whole of `split`."""
@@ -125,15 +171,15 @@ class Supervised(Task):
             msg = f"split must be one of {sorted(self._splits)}, got {split!r}"
             raise ValueError(msg)
         inputs, targets = self._splits[split]
-        model = self.modules["model"]
+        model = self.modules["model"] if self._average is None else self._average
         training = {module: module.training for module in model.modules()}
         model.eval()
         try:
             with torch.inference_mode():
-                outputs = torch.cat(
-                    [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
-                )
-                return self._evaluate(outputs, targets)
+                with self._precision(inputs):
+                    parts = [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
+                outputs = torch.cat(parts)
+                return self._evaluate(outputs.float() if self._half else outputs, targets)
         finally:
             # Not model.train(): it would thaw what the user keeps in evaluation mode.
             for module, mode in training.items():
@@ -145,6 +191,12 @@ class Supervised(Task):
             "accuracy": correct / len(targets),
             "loss": self._loss(outputs, targets).item(),
         }
+
+
+def _averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """A copy of the model, buffers included, that follows it."""
+    follow = get_ema_multi_avg_fn(decay)
+    return AveragedModel(model, multi_avg_fn=follow, use_buffers=True)
 
 
 def _check_pair(name: str, pair: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from torch.optim import Optimizer
 
+from adabelief.lab.clocks import OptimizerClock, peak_memory, reset_peak_memory
 from adabelief.lab.contract import build, loss_of, metrics_of
 from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
@@ -33,6 +34,8 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     eval_seconds: float = 0.0
+    optimizer_seconds: float = 0.0
+    peak_bytes: int = 0
     resumed: int = 0
     last: dict[str, float] = field(default_factory=dict)
 
@@ -59,6 +62,7 @@ def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any
     n_params = 0
     status: Literal["ok", "diverged", "failed"] = "ok"
     reason = ""
+    reset_peak_memory()
     try:
         seed(run.init_seed)
         task = build(workload, run)
@@ -85,6 +89,8 @@ def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any
         last=_finite(progress.last) if status == "ok" else {},
         seconds=progress.seconds,
         eval_seconds=progress.eval_seconds,
+        optimizer_seconds=progress.optimizer_seconds,
+        peak_bytes=max(progress.peak_bytes, peak_memory()),
         resumed=progress.resumed,
         n_params=n_params,
         environment=environment(),
@@ -99,6 +105,8 @@ def _loop(
     optimizers: Mapping[str, Optimizer],
     progress: Progress,
 ) -> None:
+    clock = OptimizerClock(optimizers.values())
+    before = progress.optimizer_seconds
     while progress.step < run.steps:
         start = time.perf_counter()
         stop = min(run.steps, (progress.step // run.eval_every + 1) * run.eval_every)
@@ -113,6 +121,8 @@ def _loop(
         trained = time.perf_counter()
         progress.last = metrics_of(workload, task.evaluate(run.split))
         progress.seconds += trained - start
+        progress.optimizer_seconds = before + clock.seconds
+        progress.peak_bytes = max(progress.peak_bytes, peak_memory())
         progress.eval_seconds += time.perf_counter() - trained
         size = folder.append(
             [
@@ -128,18 +138,8 @@ def _loop(
             folder.save(_state(task, optimizers, progress, size))
 
 
-def lr_factor(schedule: str, index: int, steps: int) -> float:
-    """Factor on the tuned lr at step `index` (0 at the first): 1, or a half cosine to 0.
-
-    A pure function of the step, so that a schedule has no state to lose.
-    """
-    if schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * index / steps))
-    return 1.0
-
-
 def _set_lr(optimizers: Mapping[str, Optimizer], run: Run, index: int) -> None:
-    factor = lr_factor(run.schedule, index, run.steps)
+    factor = run.schedule.factor(index, run.steps)
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["lr"] = run.hyperparameters["lr"] * factor

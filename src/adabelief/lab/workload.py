@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adabelief.lab.schedule import AnySchedule, Schedule
+
 Split = Literal["valid", "test"]
 
 
@@ -55,7 +57,10 @@ class Preset(BaseModel):
         search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) with as
             many trials for everybody, or the grids of the "paper".
         seeds: fresh paired seeds on which each tuned optimizer is run.
-        schedule: learning rate over the run, as a factor of the tuned lr.
+        target: value of the primary metric whose time is taken; if None, what the middle one of
+            the tuned optimizers has at its end.
+        schedule: learning rate over the run, as a factor of the tuned lr; a kind's name or a
+            `Schedule`.
         options: whatever the workload's `build` wants to know (batch size, width, data).
         watermark: shown on every figure and table when data or training is reduced.
     """
@@ -67,7 +72,8 @@ class Preset(BaseModel):
     trials: int = Field(ge=1)
     seeds: int = Field(ge=1)
     search: Literal["lr", "space", "paper"] = "lr"
-    schedule: Literal["constant", "cosine"] = "cosine"
+    target: float | None = None
+    schedule: AnySchedule = Schedule(kind="cosine")
     options: dict[str, Any] = {}
     watermark: str = ""
 

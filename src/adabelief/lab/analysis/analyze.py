@@ -11,6 +11,7 @@ from adabelief.lab.analysis import wording
 from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.analysis.pairings import ALPHA, pairings
 from adabelief.lab.analysis.standings import finished, ranked, standing
+from adabelief.lab.analysis.whole import completed, target_of
 from adabelief.lab.study import Record, Study
 
 
@@ -21,9 +22,9 @@ def analyze(study: Study, records: Sequence[Record]) -> Comparison:
     Records that the study does not plan are ignored.
     """
     by_key = {record.run.key: record for record in records}
-    standings = ranked(
-        [standing(study, rival, by_key) for rival in study.rivals], study.primary_metric
-    )
+    alone = [standing(study, rival, by_key) for rival in study.rivals]
+    target = target_of(study, alone)
+    standings = ranked(completed(study, alone, by_key, target), study.primary_metric)
     used = [run.key for one in standings for run in (*one.trials, *one.finals)]
     comparison = Comparison(
         study=study,
@@ -32,6 +33,7 @@ def analyze(study: Study, records: Sequence[Record]) -> Comparison:
         pairings=pairings(study, standings),
         n_finished=sum(finished(by_key.get(key)) for key in used),
         n_planned=study.n_runs - study.settings.seeds * sum(one.untunable for one in standings),
+        target=target,
         environments=_environments([by_key[key] for key in used if key in by_key]),
     )
     return replace(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from adabelief.lab.analysis.statistics import Interval
+from adabelief.lab.analysis.time_to_target import median_time
 from adabelief.lab.rivals import Rival
 from adabelief.lab.search import Point
 from adabelief.lab.study import Study
@@ -75,6 +76,12 @@ class Standing:
         rank: 1 is best; None without a final result.
         loss: training loss by step.
         metric: primary metric on test data by step.
+        expected_best: (n, expected validation value of the best of n trials); empty while a trial
+            is pending.
+        sensitivity: mean loss in the metric against the best trial over all learning rates, where
+            nothing else was searched; None otherwise.
+        times: steps until the comparison's target, of each final run that ended well or diverged;
+            infinite for one that never got there.
     """
 
     rival: Rival
@@ -88,6 +95,14 @@ class Standing:
     rank: int | None
     loss: Curve | None
     metric: Curve | None
+    expected_best: tuple[tuple[int, float], ...] = ()
+    sensitivity: float | None = None
+    times: tuple[float, ...] = ()
+
+    @property
+    def time_to_target(self) -> float | None:
+        """Median of `times`; None without a run."""
+        return median_time(self.times)
 
     def count(self, state: State) -> int:
         """Final runs in that state."""
@@ -153,6 +168,7 @@ class Comparison:
     Args:
         standings: one for each rival, in the order of the study.
         pairings: one for each rival but the subject, in the order of the study.
+        target: value of the primary metric whose time is taken; None before there is one.
         n_finished: runs of the study that ended, well or not.
         n_planned: runs of the study; rivals that diverged at every trial have no final runs.
         environments: distinct environments of the results, with the number of runs of each.
@@ -166,6 +182,7 @@ class Comparison:
     pairings: tuple[Pairing, ...]
     n_finished: int
     n_planned: int
+    target: float | None
     environments: tuple[tuple[Mapping[str, Any], int], ...]
     headline: str = ""
     summary: tuple[str, ...] = ()

@@ -44,6 +44,18 @@ def p_value(p: float | None) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.3g}"
 
 
+def steps(value: float | None) -> str:
+    """A time in steps: 1,200; "never" where it is infinite."""
+    if value is None:
+        return NOTHING
+    return f"{value:,.0f}" if math.isfinite(value) else "never"
+
+
+def in_unit(value: float | None, metric: Metric) -> str:
+    """A value of the metric in the unit of its title, four digits."""
+    return number(None if value is None else metric.shown(value))
+
+
 def shown(interval: Interval | None, metric: Metric) -> Interval | None:
     """The interval in the unit of the metric's title."""
     if interval is None:

@@ -61,5 +61,7 @@ def _decided(pairing: Pairing, p_holm: float, ahead: int, comparisons: int) -> P
     verdict: Verdict = "undecided"
     if p_holm <= ALPHA and ahead != 0:
         verdict = "better" if ahead > 0 else "worse"
-    note = wording.undecided(pairing.n, comparisons, ALPHA) if verdict == "undecided" else ""
+    note = ""
+    if verdict == "undecided":
+        note = wording.undecided(pairing.n, pairing.difference, comparisons, ALPHA)
     return replace(pairing, p_holm=p_holm, verdict=verdict, note=note)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from adabelief.lab.analysis.comparison import Comparison, Standing, Verdict
 from adabelief.lab.analysis.numerals import count, listing, mean_text
-from adabelief.lab.analysis.statistics import seeds_needed
+from adabelief.lab.analysis.power import seeds_for
+from adabelief.lab.analysis.statistics import Interval, seeds_needed
 
 
-def undecided(n: int, comparisons: int, alpha: float) -> str:
+def undecided(n: int, difference: Interval | None, comparisons: int, alpha: float) -> str:
     """Why n pairs decided nothing: too few for any verdict, or no clear difference."""
     needed = seeds_needed(comparisons, alpha)
     if n < needed:
         return f"needs at least {needed} seeds, has {n}"
-    return f"{count(n, 'seed')} show no clear difference"
+    text = f"{count(n, 'seed')} show no clear difference"
+    enough = seeds_for(difference, comparisons, alpha) if difference else None
+    # Fewer than there were: the difference is of a size that these seeds find four times in five.
+    if enough is None or enough <= n:
+        return text
+    return f"{text}; one of this size needs about {enough}"
 
 
 def no_pair(subject: Standing, other: Standing) -> str:

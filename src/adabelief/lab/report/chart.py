@@ -76,6 +76,11 @@ class Chart:
     y_range: tuple[float, float] = (0.0, 1.0)
 
 
+def unit(metric: Metric) -> str:
+    """Behind a metric's name on an axis."""
+    return " (%)" if metric.percent else ""
+
+
 def spans_decades(values: Sequence[float]) -> bool:
     """Whether a linear axis would hide most of the values."""
     return bool(values) and min(values) > 0.0 and max(values) > LOG_RATIO * min(values)

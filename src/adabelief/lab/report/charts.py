@@ -8,15 +8,10 @@ from dataclasses import replace
 from adabelief.lab.analysis.comparison import Comparison, Curve, Outcome, Standing
 from adabelief.lab.analysis.numerals import shown
 from adabelief.lab.analysis.wording import metric_name
-from adabelief.lab.report.chart import Chart, Line, Point, Row, edge, frame, spans_decades
+from adabelief.lab.report.chart import Chart, Line, Point, Row, edge, frame, spans_decades, unit
+from adabelief.lab.report.cost_charts import best_of_n, profiles
+from adabelief.lab.report.palette import styles
 from adabelief.lab.workload import Metric
-
-
-def styles(comparison: Comparison) -> dict[str, int]:
-    """Index of each rival's colour, dash and marker in every chart: the subject's is 0."""
-    names = [standing.rival.name for standing in comparison.standings]
-    names.sort(key=lambda name: name != comparison.study.subject)
-    return {name: index for index, name in enumerate(names)}
 
 
 def charts(comparison: Comparison) -> list[Chart]:
@@ -25,7 +20,9 @@ def charts(comparison: Comparison) -> list[Chart]:
         _seeds(comparison),
         _curves(comparison, "metric"),
         _curves(comparison, "loss"),
+        profiles(comparison),
         _sensitivity(comparison),
+        best_of_n(comparison),
     )
     return [chart for chart in candidates if chart is not None]
 
@@ -54,7 +51,7 @@ def _seeds(comparison: Comparison) -> Chart | None:
     return Chart(
         name="seeds",
         title="Last evaluation of each seed",
-        x_title=_capital(metric_name(comparison)) + _unit(metric),
+        x_title=_capital(metric_name(comparison)) + unit(metric),
         y_title="",
         caption="A dot is one run; the bar is the mean with its 95% t-interval over seeds. "
         "× at the edge: a run that diverged.",
@@ -92,7 +89,7 @@ def _curves(comparison: Comparison, which: str) -> Chart | None:
         name="loss" if which == "loss" else "metric",
         title=name if which == "loss" else f"{name} during training",
         x_title="Optimizer step",
-        y_title=name if which == "loss" else name + _unit(metric),
+        y_title=name if which == "loss" else name + unit(metric),
         caption="Line: mean over seeds at the tuned learning rate. Band: lowest to highest seed. "
         "The frame fits the last 90% of the steps.",
         lines=tuple(lines),
@@ -162,7 +159,7 @@ def _sensitivity(comparison: Comparison) -> Chart | None:
         name="sensitivity",
         title="Sensitivity to the learning rate",
         x_title="Learning rate",
-        y_title=f"Validation {name}{_unit(metric)} at the end",
+        y_title=f"Validation {name}{unit(metric)} at the end",
         caption="A point is one tuning run; the ring marks the chosen one; × at the edge: a run "
         "that diverged.",
         lines=tuple(lines),
@@ -178,10 +175,6 @@ def _has(run: Outcome) -> bool:
 
 def _point(run: Outcome, x: float, metric: Metric) -> Point:
     return Point(x, None if run.value is None else metric.shown(run.value), run.key)
-
-
-def _unit(metric: Metric) -> str:
-    return " (%)" if metric.percent else ""
 
 
 def _capital(text: str) -> str:

@@ -11,8 +11,15 @@ from adabelief.lab.analysis import numerals
 from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.report.chart import Chart
-from adabelief.lab.report.charts import styles
-from adabelief.lab.report.palette import DARK, DASHES, LIGHT, MARKERS, dash_index, marker_index
+from adabelief.lab.report.palette import (
+    DARK,
+    DASHES,
+    LIGHT,
+    MARKERS,
+    dash_index,
+    marker_index,
+    styles,
+)
 from adabelief.lab.report.protocol import protocol, searched
 from adabelief.lab.study import Record
 
@@ -37,12 +44,15 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         lr=numerals.learning_rate,
         setting=numerals.setting,
         p=numerals.p_value,
+        steps=numerals.steps,
+        spread=partial(numerals.in_unit, metric=metric),
     )
     return environment.from_string(_own_file("page.html")).render(
         comparison=comparison,
         study=comparison.study,
         metric=metric,
         metric_name=metric_name(comparison),
+        target=numerals.in_unit(comparison.target, metric),
         runs=_runs_by_rival(comparison, records),
         last=partial(_last, comparison),
         styles=styles(comparison),
@@ -75,8 +85,7 @@ def _runs_by_rival(
 
 def _last(comparison: Comparison, record: Record) -> str:
     metric = comparison.study.primary_metric
-    value = record.result.last.get(metric.name) if record.result else None
-    return numerals.number(None if value is None else metric.shown(value))
+    return numerals.in_unit(record.result.last.get(metric.name) if record.result else None, metric)
 
 
 def _facts(comparison: Comparison) -> list[tuple[str, list[str], bool]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from adabelief.lab.analysis.comparison import Comparison
+
 # Okabe & Ito 2008 without black and yellow, darkened where white paper needs it, and two more.
 # The second list holds the same hues for a dark page.
 LIGHT = (
@@ -43,6 +45,13 @@ MARKERS = (
     ("h", "hexagon"),
     ("*", "star"),
 )
+
+
+def styles(comparison: Comparison) -> dict[str, int]:
+    """Index of each rival's colour, dash and marker in every chart: the subject's is 0."""
+    names = [standing.rival.name for standing in comparison.standings]
+    names.sort(key=lambda name: name != comparison.study.subject)
+    return {name: index for index, name in enumerate(names)}
 
 
 def dash_index(style: int) -> int:

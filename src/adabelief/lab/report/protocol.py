@@ -8,11 +8,6 @@ from adabelief.lab.analysis.statistics import seeds_needed
 from adabelief.lab.rivals import Rival
 from adabelief.lab.study import Study
 
-SCHEDULES = {
-    "constant": "a constant learning rate",
-    "cosine": "the learning rate annealed to zero on a cosine over the run",
-}
-
 
 def protocol(comparison: Comparison) -> list[str]:
     """Budget, tuning, seeds, measurement and tests, one paragraph each."""
@@ -24,7 +19,7 @@ def protocol(comparison: Comparison) -> list[str]:
     return [
         f"{_budget(comparison)}, then "
         f"{count(settings.seeds, 'final run')}, each of {count(settings.steps, 'step')} with "
-        f"{SCHEDULES[settings.schedule]}. No run is stopped early unless it diverges.",
+        f"{settings.schedule}. No run is stopped early unless it diverges.",
         "Tuning runs share one pair of seeds and are judged on the validation split only: the "
         f"{best} {name} at the last evaluation wins. The winner is then run on fresh seeds and "
         "measured on the test split, which tuning never sees.",

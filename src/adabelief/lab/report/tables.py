@@ -31,7 +31,7 @@ def runs_csv(comparison: Comparison, records: Sequence[Record]) -> str:
 def _run_head(metrics: Sequence[str]) -> list[str]:
     before = ["key", "folder", "rival", "label", "phase", "split", "status", "reason", "lr"]
     middle = ["hyperparameters", "init_seed", "data_seed", "steps_planned", "step"]
-    after = ["seconds", "eval_seconds", "resumed", "n_params"]
+    after = ["seconds", "eval_seconds", "optimizer_seconds", "peak_bytes", "resumed", "n_params"]
     return [*before, *middle, *[f"last_{name}" for name in metrics], *after]
 
 
@@ -56,7 +56,8 @@ def _run_line(
     if result:
         line.update({f"last_{name}": result.last.get(name) for name in metrics})
         line.update(result.model_dump(include={"reason", "step", "seconds", "eval_seconds"}))
-        line.update(result.model_dump(include={"resumed", "n_params"}))
+        cost = {"optimizer_seconds", "peak_bytes", "resumed", "n_params"}
+        line.update(result.model_dump(include=cost))
     return line
 
 
@@ -83,6 +84,9 @@ def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, objec
         **_interval("last", standing.mean),
         **_interval("best", standing.best),
         "train_seconds": standing.seconds,
+        "target": comparison.target,
+        "steps_to_target": standing.time_to_target,
+        "lr_sensitivity": standing.sensitivity,
         **_interval("subject_minus_rival", pairing.difference if pairing else None),
         "pairs": pairing.n if pairing else None,
         "p": pairing.p if pairing else None,

@@ -121,6 +121,15 @@ workload = Workload(
             seeds=10,
             options={"data": "full", "batch_size": 128, "width": 32},
         ),
+        # The same with the search of Zhuang et al. 2020 and their three runs.
+        "paper": Preset(
+            steps=3750,
+            eval_every=375,
+            trials=25,
+            seeds=3,
+            search="paper",
+            options={"data": "full", "batch_size": 128, "width": 32},
+        ),
     },
     title="Fashion-MNIST, small convolutional network",
     data=(

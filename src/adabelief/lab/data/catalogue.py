@@ -1,0 +1,83 @@
+"""What data there are, where those that are not in the package belong, whether they are right."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from adabelief.lab.data import fashion_mnist, sotu
+from adabelief.lab.errors import LabError
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One set of data.
+
+    Args:
+        name: short name.
+        what: what it is and how much.
+        licence: under which it may be used.
+        used_by: workloads and their presets.
+        variable: environment variable with its folder; "" for data in the package.
+        files: what must be in that folder.
+        source: where they can be had; nothing is ever downloaded by us.
+        load: reads and checks all of it; raises LabError if it cannot.
+    """
+
+    name: str
+    what: str
+    licence: str
+    used_by: str
+    load: Callable[[], object]
+    variable: str = ""
+    files: tuple[str, ...] = ()
+    source: str = ""
+
+
+class State(NamedTuple):
+    """Whether a set can be used: `detail` says where it is, or what is amiss."""
+
+    state: Literal["ready", "missing", "damaged"]
+    detail: str
+
+
+DATA: tuple[DataSet, ...] = (
+    DataSet(
+        name="fashion-mnist-10k",
+        what="10,000 + 2,000 of Zalando's images of clothes, 28 × 28",
+        licence="MIT",
+        used_by="fashion-mnist: quick, smoke",
+        load=fashion_mnist.embedded,
+    ),
+    DataSet(
+        name="fashion-mnist",
+        what="all 60,000 + 10,000 images",
+        licence="MIT",
+        used_by="fashion-mnist: fair, paper",
+        load=lambda: fashion_mnist.load("full"),
+        variable=fashion_mnist.VARIABLE,
+        files=tuple(f"{name}.gz" for name in fashion_mnist.OFFICIAL_SHA256),
+        source="github.com/zalandoresearch/fashion-mnist, folder data/fashion; 30 MB",
+    ),
+    DataSet(
+        name="sotu",
+        what="State of the Union addresses, plain text",
+        licence="public domain",
+        used_by="benchmarks/small_state",
+        load=sotu.load,
+    ),
+)
+
+
+def state_of(data: DataSet) -> State:
+    """Read all of it and compare its sha256: seconds at most."""
+    folder = os.environ.get(data.variable, "") if data.variable else ""
+    if data.variable and not folder:
+        return State("missing", f"set {data.variable} to the folder with {', '.join(data.files)}")
+    try:
+        data.load()
+    except LabError as error:
+        return State("missing" if "missing" in str(error) else "damaged", str(error))
+    return State("ready", folder or "in the package")
