@@ -111,6 +111,38 @@ FEATURES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "Lightning": ["frameworks/test_lightning.py"],
         "skorch": ["frameworks/test_skorch.py"],
     },
+    "Kernels and memory": {
+        "the C kernel: layouts, threads, forks, two optimizers at once, refusals": [
+            "test_fused.py",
+        ],
+        "the C kernel under AddressSanitizer and UndefinedBehaviorSanitizer, fuzzed": [
+            "test_sanitizers.py",
+            "test_fused_fuzz.py",
+        ],
+        "wheels: abi3, a fresh environment, torch 2.13 and 2.14": ["test_wheel.py"],
+        "the Triton kernel, interpreted and compiled ahead of time (not run on a GPU)": [
+            "test_triton.py",
+            "test_triton_interpreted.py",
+            "test_triton_script.py",
+        ],
+        '`state_dtype="bfloat16"` and `"8bit"`, `master="split"` and `"stochastic"`': [
+            "test_small_state.py",
+            "test_rounding.py",
+        ],
+        "small state compiled by torch.compile": ["test_compile.py::test_small_state"],
+        "`release_gradients`": ["test_release.py", "test_release_distributed.py"],
+        "what `release_gradients` cannot be used with is refused": ["test_release_refusals.py"],
+    },
+    "The laboratory": {
+        "every rival equals its paper's recursion in float64": ["test_rival_recursions.py"],
+        "SIGKILL of driver and workers: no run lost, none twice, the same bytes": [
+            "test_resume.py",
+            "test_engine.py",
+        ],
+        "SIGKILL of a Ray node and of a driver on Ray, two drivers on one folder": ["test_ray.py"],
+        "runs made again are the same; archives": ["test_transfer.py"],
+        "a workload's promises are checked": ["test_conformance.py"],
+    },
     "Checkpoints of others": {
         "adabelief-pytorch, timm, pytorch_optimizer, torch_optimizer; warm start from Adam": [
             "test_foreign_checkpoints.py",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from adabelief.lab.errors import LabError
-from adabelief.lab.files import replace
+from adabelief.lab.files import PARTIAL, replace
 from adabelief.lab.load import load
 from adabelief.lab.store import Store
 from adabelief.lab.study import Run
@@ -34,7 +34,6 @@ except ImportError as error:
 
 # Losses of a worker or a machine that one run survives.
 MAX_RETRIES = 3
-NONCE = "ray-nonce"
 
 
 class RayEngine:
@@ -157,7 +156,8 @@ class RayEngine:
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", **local)
         except (ConnectionError, RuntimeError, ValueError) as error:
-            msg = f"no Ray cluster at address {address!r}: {error}"
+            cause = f" ({error.__cause__})" if error.__cause__ else ""
+            msg = f"no Ray cluster at address {address!r}: {error}{cause}"
             raise LabError(msg) from error
 
     def _check_room(self, cpus: float, gpus: float) -> None:
@@ -175,17 +175,19 @@ class RayEngine:
     def _check_shared(self) -> None:
         """Every machine reads back what this one has just written."""
         nonce = secrets.token_hex(8)
-        path = self.root / NONCE
+        # A name of its own, for two drivers; one that the store sweeps away if we are killed.
+        path = self.root / f"nonce-{nonce}{PARTIAL}{os.getpid()}"
         replace(path, nonce.encode())
         try:
             nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-            read = ray.remote(_read).options(num_cpus=0)
+            read = ray.remote(_read)
             for node in nodes:
                 here = f"node:{node['NodeManagerAddress']}"
                 pinned = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
                     node["NodeID"], soft=False
                 )
-                seen = ray.get(read.options(scheduling_strategy=pinned).remote(str(path)))
+                pinned_read = read.options(num_cpus=0, scheduling_strategy=pinned)
+                seen = ray.get(pinned_read.remote(str(path)))
                 if seen != nonce:
                     msg = (
                         f"{here} does not see {self.root} as this machine does: it must be a "
