@@ -17,13 +17,17 @@ from adabelief.lab.rivals import resolve
 from adabelief.lab.store import Store
 from processes import TINY, wait_until
 
-# Ends its process without a word whenever a run is built, as a crash in native code would.
+# Ends every worker without a word when it is imported, as a broken native library would.
 DEADLY = """
+import multiprocessing
 import os
 from adabelief.lab.workload import Metric, Preset, Workload
 
-def build(*arguments):
+if multiprocessing.parent_process() is not None:
     os._exit(1)
+
+def build(*arguments):
+    raise AssertionError
 
 metrics = (Metric(name="accuracy", direction="max"),)
 presets = {"only": Preset(steps=1, eval_every=1, trials=1, seeds=1)}

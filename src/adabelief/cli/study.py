@@ -92,6 +92,14 @@ def compare(
     gpus: Annotated[
         float, typer.Option(min=0.0, help="GPUs of each run on Ray; fractions share one.")
     ] = 0.0,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(min=1.0, help="Seconds after which a run that hangs ends as a timeout."),
+    ] = None,
+    any_code: Annotated[
+        bool,
+        typer.Option("--any-code", help="Go on in a folder that another version made."),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder; adabelief-out/WORKLOAD-PRESET if not given.")
     ] = None,
@@ -104,14 +112,14 @@ def compare(
         study, loaded, folder = declared(workload, against, seeds, trials, preset, search, out)
         store = Store(folder)
         rehearse(loaded.workload, preset_of(loaded.workload, preset))
-        store.open(study)
+        store.open(study, any_code=any_code)
         at_once = workers or os.cpu_count() or 1
 
         def start() -> Engine:
             reference = loaded.source or workload
             if engine == "local":
-                return LocalEngine(store.root, reference, at_once)
-            return _ray(store.root, reference, address, cpus, gpus)
+                return LocalEngine(store.root, reference, at_once, time_limit=time_limit)
+            return _ray(store.root, reference, address, cpus, gpus, time_limit)
 
         where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
         _run(study, store, start, where)
@@ -201,12 +209,19 @@ def _trials(study: Study) -> str:
     return f"{study.settings.trials} tuning trials"
 
 
-def _ray(root: Path, reference: str, address: str | None, cpus: float, gpus: float) -> Engine:
+def _ray(
+    root: Path,
+    reference: str,
+    address: str | None,
+    cpus: float,
+    gpus: float,
+    time_limit: float | None,
+) -> Engine:
     try:
         from adabelief.lab.ray_engine import RayEngine  # noqa: PLC0415, an extra
     except ImportError as error:
         raise LabError(str(error)) from None
-    return RayEngine(root, reference, address, cpus, gpus)
+    return RayEngine(root, reference, address, cpus, gpus, time_limit)
 
 
 def _run(study: Study, store: Store, start: Callable[[], Engine], where: str) -> None:

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
+from adabelief.lab import attempts
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
 from adabelief.lab.store import Store
@@ -43,8 +45,9 @@ class Engine(Protocol):
         """End everything at once; runs stay where their last checkpoint is."""
 
 
-# Workers that die without any run ending in between; then something is wrong for good.
-MAX_DEATHS = 3
+# For each worker: deaths without any run ending in between; then something is wrong for good. Runs
+# that kill their processes are given up before, even if every worker has one (attempts.py).
+MAX_DEATHS = attempts.MAX_ATTEMPTS
 
 
 class LocalEngine:
@@ -58,22 +61,32 @@ class LocalEngine:
         reference: what the workload is loaded by: a name, or `file.py:name`.
         workers: how many processes.
         threads: threads of torch in each.
+        time_limit: seconds after which a run ends as "timeout".
     """
 
-    def __init__(self, root: Path, reference: str, workers: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        root: Path,
+        reference: str,
+        workers: int,
+        threads: int = 1,
+        time_limit: float | None = None,
+    ) -> None:
         self.root, self.reference = root, reference
         self.workers, self.threads = workers, threads
+        self.time_limit = time_limit
         self._deaths = 0
         self._futures: dict[Future[str], Run] = {}
         self._pool = self._new_pool()
 
     def submit(self, run: Run) -> None:
         """Queue a run."""
+        job = partial(_execute, self.root, self.reference, run, self.time_limit)
         try:
-            future = self._pool.submit(_execute, self.root, self.reference, run)
+            future = self._pool.submit(job)
         except BrokenProcessPool:  # a worker died since anybody looked
             self._revive()
-            future = self._pool.submit(_execute, self.root, self.reference, run)
+            future = self._pool.submit(job)
         self._futures[future] = run
 
     @property
@@ -112,7 +125,7 @@ class LocalEngine:
 
     def _revive(self) -> None:
         self._deaths += 1
-        if self._deaths > MAX_DEATHS:
+        if self._deaths > MAX_DEATHS * self.workers:
             msg = (
                 f"worker processes died {self._deaths} times without a run ending in between "
                 "(out of memory?); try fewer --workers. Start the same command again to go on"
@@ -137,16 +150,18 @@ class LocalEngine:
 def _prepare_worker(parent: int, threads: int) -> None:
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # How the pool ends those that are left when one died, and `stop` all of them.
+    signal.signal(signal.SIGTERM, lambda *_: attempts.leave())
     torch.set_num_threads(threads)
 
     def watch() -> None:
         # A parent killed with SIGKILL cannot tell anybody; idle workers would stay for ever.
         while os.getppid() == parent:
             time.sleep(0.5)
-        os._exit(1)
+        attempts.leave()
 
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _execute(root: Path, reference: str, run: Run) -> str:
-    return execute(Store(root).folder(run), run, load(reference).workload)
+def _execute(root: Path, reference: str, run: Run, time_limit: float | None) -> str:
+    return execute(Store(root).folder(run), run, load(reference).workload, time_limit)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from adabelief.lab.rivals import Rival
 from adabelief.lab.search import point_text
-from adabelief.lab.study import Result, Study, select
+from adabelief.lab.study import TOLD, Result, Study, select
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _rival_progress(study: Study, rival: Rival, results: Mapping[str, Result]) -
         finished=finished,
         seeds=seeds,
         diverged=sum(result.status == "diverged" for result in ended),
-        failed=sum(result.status == "failed" for result in ended),
+        failed=sum(result.status not in TOLD for result in ended),
         best=best,
     )
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from adabelief.lab.attempts import MAX_ATTEMPTS
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import PARTIAL, replace
 from adabelief.lab.load import load
@@ -33,7 +34,7 @@ except ImportError as error:
     raise ImportError(MISSING) from error
 
 # Losses of a worker or a machine that one run survives.
-MAX_RETRIES = 3
+MAX_RETRIES = 3 * MAX_ATTEMPTS
 
 
 class RayEngine:
@@ -46,6 +47,7 @@ class RayEngine:
             on this machine.
         cpus: processors that each run holds; torch gets as many threads.
         gpus: GPUs that each run holds; a fraction lets several share one.
+        time_limit: seconds after which a run ends as "timeout".
 
     Raises:
         LabError: the cluster cannot be reached, has no machine that can hold a run, or has one
@@ -59,11 +61,12 @@ class RayEngine:
         address: str | None = None,
         cpus: float = 1.0,
         gpus: float = 0.0,
+        time_limit: float | None = None,
     ) -> None:
         self.root, self.reference = root.resolve(), reference
         self._waiting: deque[Run] = deque()
         self._refs: dict[Any, Run] = {}
-        self._cpus, self._gpus = cpus, gpus
+        self._cpus, self._gpus, self._time_limit = cpus, gpus, time_limit
         self._started = not ray.is_initialized()
         if self._started:
             self._connect(address)
@@ -112,7 +115,11 @@ class RayEngine:
         while self._waiting and len(self._refs) < max(1, 2 * int(slots)):
             run = self._waiting.popleft()
             ref = self._task.remote(
-                str(self.root), self.reference, run.model_dump_json(), self._threads
+                str(self.root),
+                self.reference,
+                run.model_dump_json(),
+                self._threads,
+                self._time_limit,
             )
             self._refs[ref] = run
 
@@ -205,9 +212,10 @@ def _read(path: str) -> str:
         return ""
 
 
-def _execute(root: str, reference: str, run: str, threads: int) -> str:
+def _execute(root: str, reference: str, run: str, threads: int, time_limit: float | None) -> str:
     import torch  # noqa: PLC0415, on the machine that runs it
 
     torch.set_num_threads(threads)
     declared = Run.model_validate_json(run)
-    return execute(Store(Path(root)).folder(declared), declared, load(reference).workload)
+    folder = Store(Path(root)).folder(declared)
+    return execute(folder, declared, load(reference).workload, time_limit)

@@ -1,11 +1,13 @@
 """A study's folder. Truth is in its files: every other stage can be thrown away and rebuilt.
 
 study.json                  the declaration
+code.json                   digests of the code that makes its numbers
 lock                        held while the declaration is written
 runs/<key>/spec.json        the run's declaration
 runs/<key>/metrics.jsonl    one row an evaluation; byte for byte the same however often killed
 runs/<key>/checkpoint.pt    where to go on; gone when the run is finished
 runs/<key>/result.json      how it ended; its existence means finished
+runs/<key>/attempts.json    how often training from this step has ended its process
 runs/<key>/lock             held while the run is trained; freed by the kernel on death
 runs/<key>/aside-<n>/       what was found damaged, kept
 """
@@ -24,6 +26,7 @@ import torch
 from filelock import FileLock
 from pydantic import ValidationError
 
+from adabelief.lab.code import differences, digests
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import is_partial, naming, replace, replace_json, sweep, sync
 from adabelief.lab.study import Record, Result, Run, Study
@@ -39,17 +42,24 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def open(self, study: Study) -> None:
+    def open(self, study: Study, *, any_code: bool = False) -> None:
         """Make the folder this study's, or make sure that it is.
 
         More seeds and more rivals than the folder has are welcome: what is there is kept.
 
+        Args:
+            study: the declaration.
+            any_code: go on although the folder's runs were made by other code.
+
         Raises:
-            LabError: the folder holds another study, or other things; nothing is changed.
+            LabError: the folder holds another study, or other things, or was made by another
+                version of this code; nothing is changed.
         """
         path = self.root / "study.json"
         if path.exists():
             _check_same(self.root, self.study(), study)
+            if not any_code:
+                self._check_code()
         elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
             msg = f"{self.root} is not empty and holds no study; name another folder with --out"
             raise LabError(msg)
@@ -59,9 +69,25 @@ class Store:
             with FileLock(self.root / "lock"):
                 sweep(self.root)
                 replace_json(path, study)
+                replace(self.root / "code.json", json.dumps(digests(), indent=1).encode())
             for checkpoint in self.root.glob("runs/*/checkpoint.pt"):
                 if RunFolder(checkpoint.parent).result() is not None:  # killed within `finish`
                     checkpoint.unlink(missing_ok=True)
+
+    def _check_code(self) -> None:
+        try:
+            before = json.loads((self.root / "code.json").read_bytes())
+        except (OSError, ValueError):  # killed between the two files, or of an archive
+            return
+        changes = differences(before, digests())
+        if changes:
+            listed = "\n  ".join(changes)
+            msg = (
+                f"{self.root} was made by another version of this code; nothing was changed. It "
+                f"differs in\n  {listed}\n"
+                "Name another folder with --out, or mix both with --any-code."
+            )
+            raise LabError(msg)
 
     def study(self) -> Study:
         """Return the declaration in study.json.

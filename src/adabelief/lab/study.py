@@ -20,6 +20,11 @@ TUNE_INIT_SEED, TUNE_DATA_SEED = 11, 12
 FINAL_INIT_SEED, FINAL_DATA_SEED = 1_000, 2_000
 
 
+Status = Literal["ok", "diverged", "failed", "oom", "timeout"]
+# What says something about the optimizer; the others are the machine's or the code's fault.
+TOLD: tuple[Status, ...] = ("ok", "diverged")
+
+
 class Run(BaseModel):
     """One training run, complete enough to repeat it. Equal runs have equal keys.
 
@@ -59,7 +64,8 @@ class Result(BaseModel):
     """How a run ended.
 
     Args:
-        status: "ok"; "diverged" (the loss stopped being finite); "failed" (an exception).
+        status: "ok"; "diverged" (the loss stopped being finite); "failed" (an exception); "oom"
+            (no memory, or its process was killed again and again at the same place); "timeout".
         reason: why, when it is not ok.
         step: optimizer steps done.
         last: metrics at the last evaluation; None where they were not finite. Empty unless ok.
@@ -73,7 +79,7 @@ class Result(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    status: Literal["ok", "diverged", "failed"]
+    status: Status
     reason: str = ""
     step: int
     last: dict[str, float | None] = {}

@@ -7,19 +7,22 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
+from adabelief.lab import attempts
 from adabelief.lab.clocks import OptimizerClock, peak_memory, reset_peak_memory
 from adabelief.lab.contract import build, loss_of, metrics_of
+from adabelief.lab.deadline import Deadline
 from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
 from adabelief.lab.factory import make
 from adabelief.lab.files import replace
 from adabelief.lab.random_state import capture, restore, seed
 from adabelief.lab.store import RunFolder
-from adabelief.lab.study import Result, Run
+from adabelief.lab.study import Result, Run, Status
 from adabelief.lab.workload import Task, Workload
 
 
@@ -40,8 +43,17 @@ class Progress:
     last: dict[str, float] = field(default_factory=dict)
 
 
-def execute(folder: RunFolder, run: Run, workload: Workload) -> str:
+def execute(
+    folder: RunFolder, run: Run, workload: Workload, time_limit: float | None = None
+) -> str:
     """Train the run unless it is finished; whoever calls second waits for the first.
+
+    Args:
+        folder: the run's.
+        run: what to train.
+        workload: on what.
+        time_limit: seconds of this attempt after which the run ends as "timeout", and this
+            process with it: what hangs in native code cannot be stopped otherwise.
 
     Returns:
         What was found damaged in the folder and set aside, or "".
@@ -53,14 +65,37 @@ def execute(folder: RunFolder, run: Run, workload: Workload) -> str:
         if folder.result() is not None:
             return ""
         state, amiss = folder.start(run)
-        folder.finish(_train(folder, run, workload, state))
+        step = int(state["progress"]["step"]) if state else 0
+        if attempts.begin(folder.path, step) > attempts.MAX_ATTEMPTS:
+            folder.finish(_killed(step))
+        else:
+            with Deadline(folder, time_limit) as deadline:
+                result = _train(folder, run, workload, state)
+                with deadline.ending:
+                    folder.finish(result)
+        attempts.end(folder.path)
     return amiss
+
+
+def _killed(step: int) -> Result:
+    reason = (
+        f"its process was killed {attempts.MAX_ATTEMPTS} times after step {step} (most likely "
+        "there was no memory left: fewer workers, or a smaller model or batch)"
+    )
+    return Result(
+        status="oom",
+        reason=reason,
+        step=step,
+        seconds=0.0,
+        eval_seconds=0.0,
+        environment=environment(),
+    )
 
 
 def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any] | None) -> Result:
     progress = Progress(**state["progress"]) if state else Progress()
     n_params = 0
-    status: Literal["ok", "diverged", "failed"] = "ok"
+    status: Status = "ok"
     reason = ""
     reset_peak_memory()
     try:
@@ -80,7 +115,8 @@ def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any
     except Diverged as outcome:
         status, reason = "diverged", str(outcome)
     except Exception as error:  # the workload is anybody's code: what it raises is a result
-        status, reason = "failed", f"{type(error).__name__}: {error}"
+        status = "oom" if _no_memory(error) else "failed"
+        reason = f"{type(error).__name__}: {error}"
         replace(folder.path / "error.txt", traceback.format_exc().encode())
     return Result(
         status=status,
@@ -136,6 +172,13 @@ def _loop(
             raise Diverged(msg)
         if progress.step < run.steps:
             folder.save(_state(task, optimizers, progress, size))
+
+
+def _no_memory(error: Exception) -> bool:
+    """Torch's CPU allocator has no exception of its own."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
 
 
 def _set_lr(optimizers: Mapping[str, Optimizer], run: Run, index: int) -> None:

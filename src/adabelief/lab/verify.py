@@ -12,7 +12,7 @@ from adabelief.lab.compare import results_of
 from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.store import Store
-from adabelief.lab.study import Run, Study, plan
+from adabelief.lab.study import TOLD, Run, Study, plan
 
 
 class Verdict(NamedTuple):
@@ -29,11 +29,11 @@ def choose(study: Study, store: Store, count: int, seed: int) -> list[Run]:
         LabError: none is finished.
     """
     results = results_of(study, store)
-    # A failed run ended by an exception, which may have been the machine's.
+    # What the others ended by may have been the machine's.
     finished = [
         run
         for run in plan(study, results)
-        if run.key in results and results[run.key].status != "failed"
+        if run.key in results and results[run.key].status in TOLD
     ]
     if not finished:
         msg = f"{store.root} has no finished run that could be made again"

@@ -30,6 +30,8 @@ class Outcome:
         best: best finite value at any evaluation; None unless ok.
         step: optimizer steps done.
         seconds: training seconds; None while pending.
+        optimizer_seconds: part of these in the optimizer.
+        peak_bytes: memory at its most; 0 where it is unknown.
     """
 
     key: str
@@ -40,6 +42,8 @@ class Outcome:
     best: float | None
     step: int
     seconds: float | None
+    optimizer_seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,25 @@ class Standing:
     @property
     def seconds(self) -> float | None:
         """Mean training seconds of the final runs that ended well."""
-        times = [
-            run.seconds for run in self.finals if run.state == "ok" and run.seconds is not None
-        ]
+        times = [run.seconds for run in self._good if run.seconds is not None]
         return sum(times) / len(times) if times else None
+
+    @property
+    def optimizer_percent(self) -> float | None:
+        """Share of those seconds that was spent in the optimizer, in percent."""
+        total = sum(run.seconds or 0.0 for run in self._good)
+        inside = sum(run.optimizer_seconds for run in self._good)
+        return 100 * inside / total if total > 0 else None
+
+    @property
+    def peak_mib(self) -> float | None:
+        """Most memory of any of these runs, in MiB; None where it is unknown."""
+        most = max((run.peak_bytes for run in self._good), default=0)
+        return most / 2**20 if most else None
+
+    @property
+    def _good(self) -> list[Outcome]:
+        return [run for run in self.finals if run.state == "ok"]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def _state(record: Record | None, metric: Metric) -> State:
         return "pending"
     if record.result.status == "ok" and metric.name in record.result.last:
         return "ok" if _is_finite(record.result.last[metric.name]) else "diverged"
-    return "failed" if record.result.status == "ok" else record.result.status
+    return "diverged" if record.result.status == "diverged" else "failed"
 
 
 def _outcome(run: Run, record: Record | None, metric: Metric, seed: int) -> Outcome:
@@ -79,6 +79,8 @@ def _outcome(run: Run, record: Record | None, metric: Metric, seed: int) -> Outc
         best=best,
         step=result.step if result else 0,
         seconds=result.seconds if result else None,
+        optimizer_seconds=result.optimizer_seconds if result else 0.0,
+        peak_bytes=result.peak_bytes if result else 0,
     )
 
 

@@ -84,6 +84,8 @@ def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, objec
         **_interval("last", standing.mean),
         **_interval("best", standing.best),
         "train_seconds": standing.seconds,
+        "optimizer_percent": standing.optimizer_percent,
+        "peak_mib": standing.peak_mib,
         "target": comparison.target,
         "steps_to_target": standing.time_to_target,
         "lr_sensitivity": standing.sensitivity,

@@ -1,0 +1,59 @@
+"""Runs that end their own process: counted, so that a study ends too.
+
+Memory that runs out kills a process without a word, and the run would be tried for ever. An attempt
+is a start from the same step by the same parent process; whoever ends a worker on purpose retracts
+its attempt first, and a new driver counts from the beginning.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from adabelief.lab.files import replace
+
+MAX_ATTEMPTS = 3
+
+# The attempt that this process is at, for `retract`.
+_current: list[Path] = []
+
+
+def begin(folder: Path, step: int) -> int:
+    """Note that the run in `folder` is trained from `step` on; return which attempt this is."""
+    path = folder / "attempts.json"
+    now = {"parent": _parent(), "step": step}
+    try:
+        before = json.loads(path.read_bytes())
+        count = int(before.pop("count")) + 1
+        if before != now:
+            count = 1
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        count = 1
+    replace(path, json.dumps({**now, "count": count}).encode())
+    _current[:] = [path]
+    return count
+
+
+def end(folder: Path) -> None:
+    """The run ended by itself."""
+    _current.clear()
+    (folder / "attempts.json").unlink(missing_ok=True)
+
+
+def leave() -> NoReturn:
+    """End this process because somebody else wants it to: that is no attempt of the run."""
+    for path in _current:
+        path.unlink(missing_ok=True)
+    os._exit(1)
+
+
+def _parent() -> str:
+    """The parent process, told from another one that has its number later."""
+    parent = os.getppid()
+    try:
+        fields = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return str(parent)
+    return f"{parent} since {fields[19]}"  # start time in ticks: proc(5), field 22
