@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import secrets
+import socket
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +37,7 @@ except ImportError as error:
 
 # Losses of a worker or a machine that one run survives.
 MAX_RETRIES = 3 * MAX_ATTEMPTS
+CONNECT_SECONDS = 10.0
 
 
 class RayEngine:
@@ -159,6 +162,7 @@ class RayEngine:
             ray.shutdown()
 
     def _connect(self, address: str | None) -> None:
+        _check_listens(address)
         local = {} if address else {"include_dashboard": False}
         try:
             ray.init(address=address, log_to_driver=False, logging_level="error", **local)
@@ -203,6 +207,18 @@ class RayEngine:
                     raise LabError(msg)
         finally:
             path.unlink(missing_ok=True)
+
+
+def _check_listens(address: str | None) -> None:
+    """Ray would try for minutes, and end this process from within."""
+    matched = re.fullmatch(r"(?:ray://)?\[?([^/\]]+)\]?:(\d+)", address or "")
+    if matched is None:  # "auto", or a name that Ray resolves
+        return
+    try:
+        socket.create_connection((matched[1], int(matched[2])), timeout=CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        msg = f"no Ray cluster at address {address!r}: {error}"
+        raise LabError(msg) from error
 
 
 def _read(path: str) -> str:
