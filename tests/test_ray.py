@@ -21,6 +21,8 @@ pytest.importorskip("ray", reason='needs Ray: pip install "adabelief[ray]"')
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STUDY = (f"{TINY}:workload", "--preset", "smoke", "--against", "adam")
+# Each look at the cluster imports ray, which takes seconds where others compute too.
+START_SECONDS = 300
 RUNS = 8  # 2 optimizers x (2 trials + 2 seeds)
 
 
@@ -97,11 +99,11 @@ class Cluster:
         head = ("--head", "--port", str(self.port), "--num-cpus", "0")
         others = ("--include-dashboard", "false", "--temp-dir", self.temporary)
         self.all.append(Node(self.folder, *head, *others, pause=pause))
-        wait_until(lambda: self._alive() > 0)
+        wait_until(lambda: self._alive() > 0, START_SECONDS)
         for _ in range(nodes):
             joins = ("--address", self.address, "--num-cpus", "1")
             self.all.append(Node(self.folder, *joins, pause=pause))
-        wait_until(lambda: self._alive() == nodes + 1)
+        wait_until(lambda: self._alive() == nodes + 1, START_SECONDS)
 
     def _alive(self) -> int:
         code = (
