@@ -63,7 +63,7 @@ STATE = {
 def test_bytes_of_state(name: str) -> None:
     reason = why_not(CONTENDERS[name])
     if reason:
-        pytest.skip(reason)
+        pytest.skip(reason)  # the contender is not installed, or not built
     assert footprint.measure(name, equal(2, 50_000))["state"] == STATE[name]
 
 
@@ -72,7 +72,7 @@ def test_the_peak_has_room_for_the_state_of_half_precision_too() -> None:
     name, shape = "bf16-split", equal(1, 4_000_000)
     reason = why_not(CONTENDERS[name])
     if reason:
-        pytest.skip(reason)
+        pytest.skip(reason)  # the contender is not installed, or not built
     found = footprint.in_child(name, shape)
     before, peak, state = found["before"], found["peak"], found["state"]
     assert before is not None
@@ -120,6 +120,6 @@ def test_a_child_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_ceiling_has_no_footprint() -> None:
     reason = why_not(CONTENDERS["ceiling"])
     if reason:
-        pytest.skip(reason)
+        pytest.skip(reason)  # the contender is not installed, or not built
     with pytest.raises(TypeError, match="ceiling is no optimizer"):
         footprint.measure("ceiling", equal(1, 4))

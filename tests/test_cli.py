@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -87,6 +88,8 @@ def test_a_study_whose_runs_all_diverge_still_reports(tmp_path: Path) -> None:
         (["fashion-mnist", "--against", "adamm"], "unknown optimizer 'adamm': did you mean adam"),
         (["fashion-mnist", "--against", "torch.optim:Adm"], "has no Adm; did you mean Adam"),
         (["fashion-mnist", "--preset", "slow"], "no preset 'slow'; it has quick, smoke"),
+        (["--gpus", "1"], "--gpus belongs to --engine ray, got --engine local"),
+        (["--engine", "ray", "--workers", "2"], "--workers belongs to --engine local, got"),
         ([f"{TINY}:nothing"], "named 'nothing', it has nothing of that name"),
         ([f"{TINY}:wrong_task", "--preset", "smoke"], "build must return a Task, got int 3"),
     ],
@@ -136,3 +139,26 @@ def test_help_names_every_verb_and_option() -> None:
 
 def test_without_the_extra_the_command_says_what_to_install() -> None:
     assert 'pip install "adabelief[report]"' in without("typer", "list").stderr
+
+
+def test_plan_shows_what_would_run_and_runs_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    arguments = ["plan", f"{TINY}:workload", "--preset", "smoke", "--against", "adamw,sgd"]
+    planned = json.loads(runner.invoke(app, [*arguments, "--out", str(out), "--json"]).stdout)
+    assert [(row["rival"], row["trials"], row["seeds"]) for row in planned["rivals"]] == [
+        ("adabelief", 2, 2),
+        ("adamw", 2, 2),
+        ("sgd", 2, 2),
+    ]
+    assert (planned["runs"], planned["finished"]) == (12, 0)
+    assert planned["seconds_left"] >= planned["seconds_per_run"] > 0
+    assert not out.exists()
+    shown = words(runner.invoke(app, [*arguments, "--search", "paper"]).stdout)
+    assert "beta1, lr, weight_decay" in shown
+    assert f"{1 + 100 + 5 + 3 * 2} runs of 30 steps" in shown
+
+
+def test_plan_says_what_is_wrong_with_a_workload() -> None:
+    assert "build must return a Task, got int 3" in refused(
+        "plan", f"{TINY}:wrong_task", "--preset", "smoke"
+    )

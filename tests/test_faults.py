@@ -78,15 +78,15 @@ def test_a_driver_that_is_stopped_again_and_again_is_no_fault_of_the_run(tmp_pat
     assert json.loads(attempt.read_bytes())["count"] == 1
 
 
-def test_attempts_count_starts_from_one_step_by_one_parent(tmp_path: Path) -> None:
-    assert [attempts.begin(tmp_path, 3) for _ in range(3)] == [1, 2, 3]
-    assert attempts.begin(tmp_path, 6) == 1, "it has come further"
-    assert attempts.begin(tmp_path, 6) == 2
+def test_attempts_count_starts_from_one_step_for_one_driver(tmp_path: Path) -> None:
+    assert [attempts.begin(tmp_path, 3, "a") for _ in range(3)] == [1, 2, 3]
+    assert attempts.begin(tmp_path, 6, "a") == 1, "it has come further"
+    assert attempts.begin(tmp_path, 6, "a") == 2
+    assert attempts.begin(tmp_path, 6, "b") == 1, "another driver"
+    assert attempts.begin(tmp_path, 6, "b") == 2
     path = tmp_path / "attempts.json"
-    path.write_text(path.read_text().replace("since", "since 1"))
-    assert attempts.begin(tmp_path, 6) == 1, "another driver"
     path.write_text("{")
-    assert attempts.begin(tmp_path, 6) == 1, "a torn file"
+    assert attempts.begin(tmp_path, 6, "b") == 1, "a torn file"
     attempts.end(tmp_path)
     assert not path.exists()
 

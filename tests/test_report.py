@@ -356,7 +356,7 @@ def test_other_knobs_are_shown_by_name_and_their_trials_are_not_joined() -> None
     runs = declared.final_runs(wide, point)
     page, own = shown(declared, [*found, *(record(run, 3.0) for run in runs)])
     assert point_text(point) in page.words
-    assert "over its learning rate, decay and eps" in page.words
+    assert "3 tuning trials over its whole search space, then" in page.words
     assert "the first 3 points of a Sobol sequence" in page.words
     (chart,) = [one for one in chart_data(own)["charts"] if one["name"] == "sensitivity"]
     assert [line["joined"] for line in chart["lines"]] == [False, False]

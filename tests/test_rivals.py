@@ -132,6 +132,16 @@ def test_the_paper_s_grids_have_the_sizes_that_it_prints() -> None:
     assert RIVALS["adamw"].arguments(first)["betas"] == [0.5, 0.999]
 
 
+def test_the_paper_s_decay_is_5e_4_and_coupled_for_all_but_adamw() -> None:
+    """Section 3; M-SVAG and Fromage have no decay (papers.py says so)."""
+    for name in {*GROUPS["paper"], "adabelief"} - {"adamw", "msvag", "fromage"}:
+        arguments = RIVALS[name].arguments(RIVALS[name].plan(1, "paper")[0])
+        assert arguments["weight_decay"] == 5e-4, name
+        assert not arguments.get("decoupled_weight_decay", False)
+    belief = RIVALS["adabelief"]
+    assert belief.arguments(belief.plan(1, "paper")[0])["eps"] == 1e-8
+
+
 def test_a_rival_that_the_paper_does_not_have_searches_its_space() -> None:
     assert RIVALS["padam"].plan(6, "paper") == RIVALS["padam"].plan(6, "space")
 

@@ -8,7 +8,6 @@ import pytest
 
 from adabelief.lab.analysis.time_to_target import (
     NEVER,
-    area,
     median_time,
     profile,
     time_to_target,
@@ -72,12 +71,6 @@ def test_a_profile_counts_problems_within_a_ratio_of_the_fastest() -> None:
 
 def test_ties_are_fastest_together() -> None:
     assert profile({"a": [5.0], "b": [5.0]}, [1.0]) == {"a": [1.0], "b": [1.0]}
-
-
-def test_the_area_is_that_of_the_steps() -> None:
-    """(1·1/3 + 2·2/3) / 3; the last share is at the end and has no width."""
-    assert area([1.0, 2.0, 4.0], [1 / 3, 2 / 3, 1.0]) == pytest.approx(5 / 9)
-    assert area([1.0, 4.0], [1.0, 1.0]) == 1.0
 
 
 @pytest.mark.parametrize("times", [{}, {"a": []}, {"a": [1.0], "b": [1.0, 2.0]}])

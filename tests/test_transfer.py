@@ -184,3 +184,29 @@ def test_an_unfinished_study_has_nothing_to_verify(folder: Path) -> None:
     ended = runner.invoke(app, ["verify", str(folder)])
     assert ended.exit_code == 1
     assert "has no finished run that could be made again" in " ".join(ended.stderr.split())
+
+
+def test_an_archive_of_other_code_is_refused_where_there_are_runs(
+    folder: Path, tmp_path: Path
+) -> None:
+    code = json.loads((folder / "code.json").read_text())
+    good, other = tmp_path / "good.zip", tmp_path / "other.zip"
+    pack(Store(folder), good)
+    theirs = {**code, "lab/train.py": "0" * 16}
+    rewritten(good, other, {"code.json": json.dumps(theirs).encode()})
+    before = files(folder)
+    with pytest.raises(LabError, match=r"another version of this code[\s\S]*train\.py: changed"):
+        unpack(other, Store(folder))
+    assert files(folder) == before
+    fresh = Store(tmp_path / "fresh")
+    unpack(other, fresh)
+    assert fresh.code() == theirs, "the runs are theirs, and no run of ours may be added"
+    with pytest.raises(LabError, match="another version of this code"):
+        fresh.open(fresh.study())
+
+
+def test_a_file_that_is_not_there_is_said_to_be_unreadable(tmp_path: Path) -> None:
+    ended = runner.invoke(app, ["unpack", str(tmp_path / "no.zip"), str(tmp_path / "new")])
+    assert ended.exit_code == 1
+    assert "no.zip cannot be read: No such file or directory" in " ".join(ended.stderr.split())
+    assert not (tmp_path / "new").exists()

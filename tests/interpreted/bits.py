@@ -52,7 +52,7 @@ def equal_to_c(
 ) -> None:
     reason = cpu.unavailable()
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(reason)  # the C kernel was not built: nothing to equal
     group, other = group_of(options), arrays.copy()
     random = torch.Generator().manual_seed(1)
     for t in range(1, steps + 1):
@@ -138,7 +138,7 @@ def test_what_is_not_finite_is_stored_as_by_the_c_kernel(
     """Also amid others: one element of a block that is not finite must not change the others."""
     reason = cpu.unavailable()
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(reason)  # the C kernel was not built: nothing to equal
     random = torch.Generator().manual_seed(0)
     params = [normal(size)(random, dtype) for size in (300, 300, 3)]
     params[0][7 : 7 + len(SPECIAL)] = torch.tensor(SPECIAL).to(dtype)
@@ -163,7 +163,7 @@ def test_the_smallest_beliefs_are_stored_as_by_the_c_kernel(state_dtype: str) ->
     """Exponents of E5M3 end at 0."""
     reason = cpu.unavailable()
     if reason is not None:
-        pytest.skip(reason)
+        pytest.skip(reason)  # the C kernel was not built: nothing to equal
     random = torch.Generator().manual_seed(0)
     one = Arrays([normal(300)(random, torch.float32)], state_dtype)
     other = one.copy()

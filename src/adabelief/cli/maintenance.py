@@ -25,7 +25,7 @@ from adabelief.cli.study import (
 from adabelief.lab.compare import results_of
 from adabelief.lab.conformance import Finding
 from adabelief.lab.conformance import check as findings_of
-from adabelief.lab.contract import preset_of
+from adabelief.lab.contract import preset_of, rehearse
 from adabelief.lab.estimate import estimate
 from adabelief.lab.load import load
 from adabelief.lab.progress import duration
@@ -56,6 +56,7 @@ def plan(
         study, loaded, folder = declared(workload, against, seeds, trials, preset, search, out)
         store = Store(folder)
         results = results_of(study, store)
+        rehearse(loaded.workload, study.settings)  # its author's mistakes, in words
         guess = estimate(study, loaded.workload, results)
         left = study.n_runs - len(results)
         at_once = workers or os.cpu_count() or 1

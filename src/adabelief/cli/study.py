@@ -87,11 +87,13 @@ def compare(
         typer.Option(help="Of a running Ray cluster, such as auto; one is started if not given."),
     ] = None,
     cpus: Annotated[
-        float, typer.Option(min=0.01, help="Processors of each run on Ray; threads of torch.")
-    ] = 1.0,
+        float | None,
+        typer.Option(min=0.01, help="Processors of each run on Ray, threads of torch; else 1."),
+    ] = None,
     gpus: Annotated[
-        float, typer.Option(min=0.0, help="GPUs of each run on Ray; fractions share one.")
-    ] = 0.0,
+        float | None,
+        typer.Option(min=0.0, help="GPUs of each run on Ray; fractions share one; else 0."),
+    ] = None,
     time_limit: Annotated[
         float | None,
         typer.Option(min=1.0, help="Seconds after which a run that hangs ends as a timeout."),
@@ -109,6 +111,7 @@ def compare(
     Stopped at any moment, even by kill -9, the same command goes on where it was.
     """
     with explained():
+        _check_engine(engine, workers=workers, address=address, cpus=cpus, gpus=gpus)
         study, loaded, folder = declared(workload, against, seeds, trials, preset, search, out)
         store = Store(folder)
         rehearse(loaded.workload, preset_of(loaded.workload, preset))
@@ -119,7 +122,8 @@ def compare(
             reference = loaded.source or workload
             if engine == "local":
                 return LocalEngine(store.root, reference, at_once, time_limit=time_limit)
-            return _ray(store.root, reference, address, cpus, gpus, time_limit)
+            each = (1.0 if cpus is None else cpus, gpus or 0.0)
+            return _ray(store.root, reference, address, *each, time_limit)
 
         where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
         _run(study, store, start, where)
@@ -207,6 +211,16 @@ def _trials(study: Study) -> str:
     if study.settings.search == "paper":
         return "tuning over the grids of the paper"
     return f"{study.settings.trials} tuning trials"
+
+
+def _check_engine(engine: EngineName, **given: object) -> None:
+    """Refuse options that would have no effect."""
+    foreign = {"local": ("address", "cpus", "gpus"), "ray": ("workers",)}[engine]
+    idle = [f"--{name}" for name in foreign if given[name] is not None]
+    if idle:
+        other = "ray" if engine == "local" else "local"
+        msg = f"{', '.join(idle)} belongs to --engine {other}, got --engine {engine}"
+        raise LabError(msg)
 
 
 def _ray(

@@ -1,8 +1,8 @@
 """Runs that end their own process: counted, so that a study ends too.
 
 Memory that runs out kills a process without a word, and the run would be tried for ever. An attempt
-is a start from the same step by the same parent process; whoever ends a worker on purpose retracts
-its attempt first, and a new driver counts from the beginning.
+is a start from the same step for the same driver; whoever ends a worker of a pool on purpose
+retracts its attempt first, and a new driver counts from the beginning.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from adabelief.lab.files import replace
 
 MAX_ATTEMPTS = 3
 
-# The attempt that this process is at, for `retract`.
+# The attempt that this process is at, for `leave`.
 _current: list[Path] = []
 
 
-def begin(folder: Path, step: int) -> int:
+def begin(folder: Path, step: int, driver: str) -> int:
     """Note that the run in `folder` is trained from `step` on; return which attempt this is."""
     path = folder / "attempts.json"
-    now = {"parent": _parent(), "step": step}
+    now = {"driver": driver, "step": step}
     try:
         before = json.loads(path.read_bytes())
         count = int(before.pop("count")) + 1
@@ -47,13 +47,3 @@ def leave() -> NoReturn:
     for path in _current:
         path.unlink(missing_ok=True)
     os._exit(1)
-
-
-def _parent() -> str:
-    """The parent process, told from another one that has its number later."""
-    parent = os.getppid()
-    try:
-        fields = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return str(parent)
-    return f"{parent} since {fields[19]}"  # start time in ticks: proc(5), field 22

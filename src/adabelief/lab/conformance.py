@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from adabelief import AdaBelief
 from adabelief.lab.contract import loss_of, metrics_of, rehearse
 from adabelief.lab.errors import LabError
-from adabelief.lab.random_state import capture, restore, seed
+from adabelief.lab.random_state import capture, seed
+from adabelief.lab.snapshot import reinstate, snapshot
 from adabelief.lab.study import TUNE_DATA_SEED, TUNE_INIT_SEED
 from adabelief.lab.workload import Preset, Task, Workload
 
@@ -139,21 +140,10 @@ def _resumes(workload: Workload, preset: Preset) -> Iterator[Finding]:
     """A run that was killed goes on as if it had not been."""
     straight = _train(workload, preset, STEPS)
     half = _train(workload, preset, STEPS // 2)
-    saved = copy.deepcopy(
-        {
-            "modules": {name: module.state_dict() for name, module in half.task.modules.items()},
-            "optimizers": {name: each.state_dict() for name, each in half.optimizers.items()},
-            "task": half.task.state_dict(),
-            "random": capture(),
-        }
-    )
+    saved = copy.deepcopy(snapshot(half.task, half.optimizers))
     task = _build(workload, preset)
     optimizers = _optimizers(task)
-    for name, module in task.modules.items():
-        module.load_state_dict(saved["modules"][name])
-        optimizers[name].load_state_dict(saved["optimizers"][name])
-    task.load_state_dict(saved["task"])
-    restore(saved["random"])
+    reinstate(saved, task, optimizers)
     rest = [loss_of(workload, task.step(i, optimizers)) for i in range(STEPS // 2, STEPS)]
     promise = "a run that was killed goes on as if it had not been"
     if rest != straight.losses[STEPS // 2 :] or _different(_weights(task), _weights(straight.task)):

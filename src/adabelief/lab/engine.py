@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import secrets
 import signal
 import threading
 import time
@@ -21,7 +22,7 @@ from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
 from adabelief.lab.store import Store
 from adabelief.lab.study import Run
-from adabelief.lab.train import execute
+from adabelief.lab.train import Guard, execute
 
 
 class Engine(Protocol):
@@ -74,14 +75,14 @@ class LocalEngine:
     ) -> None:
         self.root, self.reference = root, reference
         self.workers, self.threads = workers, threads
-        self.time_limit = time_limit
+        self._guard = Guard(secrets.token_hex(8), time_limit)
         self._deaths = 0
         self._futures: dict[Future[str], Run] = {}
         self._pool = self._new_pool()
 
     def submit(self, run: Run) -> None:
         """Queue a run."""
-        job = partial(_execute, self.root, self.reference, run, self.time_limit)
+        job = partial(_execute, self.root, self.reference, run, self._guard)
         try:
             future = self._pool.submit(job)
         except BrokenProcessPool:  # a worker died since anybody looked
@@ -163,5 +164,5 @@ def _prepare_worker(parent: int, threads: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _execute(root: Path, reference: str, run: Run, time_limit: float | None) -> str:
-    return execute(Store(root).folder(run), run, load(reference).workload, time_limit)
+def _execute(root: Path, reference: str, run: Run, guard: Guard) -> str:
+    return execute(Store(root).folder(run), run, load(reference).workload, guard)

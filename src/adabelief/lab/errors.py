@@ -7,3 +7,7 @@ class LabError(Exception):
 
 class StorageError(LabError):
     """A file could not be written, for want of space most likely. Nothing finished is lost."""
+
+
+class MissingDataError(LabError):
+    """Data are not where they belong; the message says what, and where that is."""

@@ -23,7 +23,7 @@ from adabelief.lab.files import PARTIAL, replace
 from adabelief.lab.load import load
 from adabelief.lab.store import Store
 from adabelief.lab.study import Run
-from adabelief.lab.train import execute
+from adabelief.lab.train import Guard, execute
 
 # Before ray is imported: it would send statistics of use.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -35,7 +35,7 @@ except ImportError as error:
     MISSING = 'the engine "ray" needs ray: pip install "adabelief[ray]"'
     raise ImportError(MISSING) from error
 
-# Losses of a worker or a machine that one run survives.
+# Losses of a worker or a machine that one run survives: enough for attempts.py to give it up.
 MAX_RETRIES = 3 * MAX_ATTEMPTS
 CONNECT_SECONDS = 10.0
 
@@ -69,7 +69,8 @@ class RayEngine:
         self.root, self.reference = root.resolve(), reference
         self._waiting: deque[Run] = deque()
         self._refs: dict[Any, Run] = {}
-        self._cpus, self._gpus, self._time_limit = cpus, gpus, time_limit
+        self._cpus, self._gpus = cpus, gpus
+        self._guard = Guard(secrets.token_hex(8), time_limit)
         self._started = not ray.is_initialized()
         if self._started:
             self._connect(address)
@@ -84,8 +85,6 @@ class RayEngine:
             num_cpus=cpus,
             num_gpus=gpus,
             max_retries=MAX_RETRIES,
-            # Theirs is 1: a process of ours would otherwise take all processors of its machine.
-            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads)}},
         )
         self._threads = threads
 
@@ -122,7 +121,7 @@ class RayEngine:
                 self.reference,
                 run.model_dump_json(),
                 self._threads,
-                self._time_limit,
+                tuple(self._guard),
             )
             self._refs[ref] = run
 
@@ -228,10 +227,12 @@ def _read(path: str) -> str:
         return ""
 
 
-def _execute(root: str, reference: str, run: str, threads: int, time_limit: float | None) -> str:
+def _execute(
+    root: str, reference: str, run: str, threads: int, guard: tuple[str, float | None]
+) -> str:
     import torch  # noqa: PLC0415, on the machine that runs it
 
     torch.set_num_threads(threads)
     declared = Run.model_validate_json(run)
     folder = Store(Path(root)).folder(declared)
-    return execute(folder, declared, load(reference).workload, time_limit)
+    return execute(folder, declared, load(reference).workload, Guard(*guard))

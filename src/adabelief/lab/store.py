@@ -42,13 +42,16 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def open(self, study: Study, *, any_code: bool = False) -> None:
+    def open(
+        self, study: Study, code: Mapping[str, str] | None = None, *, any_code: bool = False
+    ) -> None:
         """Make the folder this study's, or make sure that it is.
 
         More seeds and more rivals than the folder has are welcome: what is there is kept.
 
         Args:
             study: the declaration.
+            code: digests of the code that makes the runs which are to come; this one's if None.
             any_code: go on although the folder's runs were made by other code.
 
         Raises:
@@ -56,10 +59,11 @@ class Store:
                 version of this code; nothing is changed.
         """
         path = self.root / "study.json"
+        code = digests() if code is None else code
         if path.exists():
             _check_same(self.root, self.study(), study)
             if not any_code:
-                self._check_code()
+                self._check_code(code)
         elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
             msg = f"{self.root} is not empty and holds no study; name another folder with --out"
             raise LabError(msg)
@@ -69,17 +73,21 @@ class Store:
             with FileLock(self.root / "lock"):
                 sweep(self.root)
                 replace_json(path, study)
-                replace(self.root / "code.json", json.dumps(digests(), indent=1).encode())
+                replace(self.root / "code.json", json.dumps(code, indent=1).encode())
             for checkpoint in self.root.glob("runs/*/checkpoint.pt"):
                 if RunFolder(checkpoint.parent).result() is not None:  # killed within `finish`
                     checkpoint.unlink(missing_ok=True)
 
-    def _check_code(self) -> None:
+    def code(self) -> dict[str, str]:
+        """Digests of the code that made the folder's runs; none if it was killed while opened."""
         try:
-            before = json.loads((self.root / "code.json").read_bytes())
-        except (OSError, ValueError):  # killed between the two files, or of an archive
-            return
-        changes = differences(before, digests())
+            return dict(json.loads((self.root / "code.json").read_bytes()))
+        except (OSError, ValueError):
+            return {}
+
+    def _check_code(self, code: Mapping[str, str]) -> None:
+        before = self.code()
+        changes = differences(before, code) if before else []
         if changes:
             listed = "\n  ".join(changes)
             msg = (

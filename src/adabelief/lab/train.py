@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch.optim import Optimizer
@@ -20,7 +20,8 @@ from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
 from adabelief.lab.factory import make
 from adabelief.lab.files import replace
-from adabelief.lab.random_state import capture, restore, seed
+from adabelief.lab.random_state import seed
+from adabelief.lab.snapshot import reinstate, snapshot
 from adabelief.lab.store import RunFolder
 from adabelief.lab.study import Result, Run, Status
 from adabelief.lab.workload import Task, Workload
@@ -43,17 +44,31 @@ class Progress:
     last: dict[str, float] = field(default_factory=dict)
 
 
-def execute(
-    folder: RunFolder, run: Run, workload: Workload, time_limit: float | None = None
-) -> str:
+class Guard(NamedTuple):
+    """What an engine knows of an attempt that the run does not.
+
+    Args:
+        driver: who wants the run: an engine's own random word. Deaths are counted for each.
+        time_limit: seconds of this attempt after which the run ends as "timeout", and this
+            process with it: what hangs in native code cannot be stopped otherwise.
+    """
+
+    driver: str = ""
+    time_limit: float | None = None
+
+
+# For whoever trains one run by hand.
+UNGUARDED = Guard()
+
+
+def execute(folder: RunFolder, run: Run, workload: Workload, guard: Guard = UNGUARDED) -> str:
     """Train the run unless it is finished; whoever calls second waits for the first.
 
     Args:
         folder: the run's.
         run: what to train.
         workload: on what.
-        time_limit: seconds of this attempt after which the run ends as "timeout", and this
-            process with it: what hangs in native code cannot be stopped otherwise.
+        guard: how long, and for whom.
 
     Returns:
         What was found damaged in the folder and set aside, or "".
@@ -66,10 +81,10 @@ def execute(
             return ""
         state, amiss = folder.start(run)
         step = int(state["progress"]["step"]) if state else 0
-        if attempts.begin(folder.path, step) > attempts.MAX_ATTEMPTS:
+        if attempts.begin(folder.path, step, guard.driver) > attempts.MAX_ATTEMPTS:
             folder.finish(_killed(step))
         else:
-            with Deadline(folder, time_limit) as deadline:
+            with Deadline(folder, guard.time_limit) as deadline:
                 result = _train(folder, run, workload, state)
                 with deadline.ending:
                     folder.finish(result)
@@ -107,7 +122,7 @@ def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any
             for name, module in task.modules.items()
         }
         if state:
-            _load(state, task, optimizers)
+            reinstate(state, task, optimizers)
             progress.resumed += 1
         _loop(folder, run, workload, task, optimizers, progress)
     except StorageError:
@@ -171,7 +186,8 @@ def _loop(
             msg = f"{workload.primary} was {primary} at step {progress.step}"
             raise Diverged(msg)
         if progress.step < run.steps:
-            folder.save(_state(task, optimizers, progress, size))
+            made = {"metrics_bytes": size, "progress": asdict(progress)}
+            folder.save({**made, **snapshot(task, optimizers)})
 
 
 def _no_memory(error: Exception) -> bool:
@@ -191,26 +207,3 @@ def _set_lr(optimizers: Mapping[str, Optimizer], run: Run, index: int) -> None:
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no NaN and no infinity: None stands for them."""
     return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
-def _state(
-    task: Task, optimizers: Mapping[str, Optimizer], progress: Progress, metrics_bytes: int
-) -> dict[str, Any]:
-    return {
-        "metrics_bytes": metrics_bytes,
-        "progress": asdict(progress),
-        "modules": {name: module.state_dict() for name, module in task.modules.items()},
-        "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
-        "task": task.state_dict(),
-        "random": capture(),
-    }
-
-
-def _load(state: dict[str, Any], task: Task, optimizers: Mapping[str, Optimizer]) -> None:
-    for name, module in task.modules.items():
-        module.load_state_dict(state["modules"][name])
-    for name, optimizer in optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
-    task.load_state_dict(state["task"])
-    # Last: building the task drew random numbers that the first time were drawn long ago.
-    restore(state["random"])

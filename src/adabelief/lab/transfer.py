@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from adabelief.lab.compare import results_of
 from adabelief.lab.errors import LabError
-from adabelief.lab.files import naming, replace
+from adabelief.lab.files import replace
 from adabelief.lab.store import Store
 from adabelief.lab.study import Result, Run, Study, plan
 
@@ -43,6 +43,7 @@ def pack(store: Store, target: Path) -> int:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(store.root / "study.json", "study.json")
+        archive.writestr("code.json", json.dumps(store.code()))
         for run in runs:
             folder = store.folder(run).path
             for name in FILES:
@@ -58,17 +59,22 @@ def unpack(source: Path, store: Store) -> Merged:
     this folder's is kept and the other named.
 
     Raises:
-        LabError: the file is no archive of a study, or of another study; nothing is changed.
+        LabError: the file cannot be read, or is no archive of a study, or of another study, or of
+            one that another version of this code made; nothing is changed.
         StorageError: something could not be written.
     """
     try:
-        with naming(source), zipfile.ZipFile(source) as archive:
+        with zipfile.ZipFile(source) as archive:
             study = Study.model_validate_json(archive.read("study.json"))
+            code = dict(json.loads(archive.read("code.json")))
             runs = _runs(archive)
+    except OSError as error:
+        msg = f"{source} cannot be read: {error.strerror}"
+        raise LabError(msg) from error
     except (zipfile.BadZipFile, KeyError, ValidationError, ValueError) as error:
         msg = f"{source} is not an archive that `adabelief pack` made: {error}"
         raise LabError(msg) from error
-    store.open(_joined(study, store))
+    store.open(_joined(study, store), code)
     added, known, contradicting = 0, 0, []
     for key, files in sorted(runs.items()):
         run = Run.model_validate_json(files["spec.json"])

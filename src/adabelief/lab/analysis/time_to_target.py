@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from adabelief.lab.workload import Metric
@@ -75,13 +74,3 @@ def profile(
         ]
         for name, each in times.items()
     }
-
-
-def area(ratios: Sequence[float], shares: Sequence[float]) -> float:
-    """Mean share between the first and the last ratio, by the step function that a profile is.
-
-    1 for an optimizer that is the fastest on every problem.
-    """
-    widths = [after - before for before, after in pairwise(ratios)]
-    covered = math.fsum(width * share for width, share in zip(widths, shares, strict=False))
-    return covered / (ratios[-1] - ratios[0])

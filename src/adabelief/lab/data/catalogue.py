@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from adabelief.lab.data import fashion_mnist, sotu
-from adabelief.lab.errors import LabError
+from adabelief.lab.errors import LabError, MissingDataError
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,10 @@ DATA: tuple[DataSet, ...] = (
 
 def state_of(data: DataSet) -> State:
     """Read all of it and compare its sha256: seconds at most."""
-    folder = os.environ.get(data.variable, "") if data.variable else ""
-    if data.variable and not folder:
-        return State("missing", f"set {data.variable} to the folder with {', '.join(data.files)}")
     try:
         data.load()
+    except MissingDataError as error:
+        return State("missing", str(error))
     except LabError as error:
-        return State("missing" if "missing" in str(error) else "damaged", str(error))
-    return State("ready", folder or "in the package")
+        return State("damaged", str(error))
+    return State("ready", os.environ[data.variable] if data.variable else "in the package")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adabelief.lab.data import idx
-from adabelief.lab.errors import LabError
+from adabelief.lab.errors import LabError, MissingDataError
 
 Source = Literal["embedded", "full"]
 
@@ -83,7 +83,7 @@ def load(source: Source) -> FashionMNIST:
         if not folder:
             files = ", ".join(f"{name}.gz" for name in OFFICIAL_SHA256)
             msg = f"set {VARIABLE} to the folder with {files}: the full data are not in the package"
-            raise LabError(msg)
+            raise MissingDataError(msg)
         return official(Path(folder))
     msg = f'Fashion-MNIST data must be "embedded" or "full", got {source!r}'
     raise LabError(msg)
@@ -117,7 +117,7 @@ def official(folder: Path, digests: Mapping[str, str] = OFFICIAL_SHA256) -> Fash
     missing = [f"{name}[.gz]" for name in digests if name not in found]
     if missing:
         msg = f"Fashion-MNIST in {folder}: missing {', '.join(missing)}"
-        raise LabError(msg)
+        raise MissingDataError(msg)
     arrays = []
     for name, path in found.items():
         content = idx.content(path)

@@ -28,7 +28,7 @@ class PerParameter(Optimizer):
     STATE: ClassVar[tuple[str, ...]]
 
     def __init__(self, params: ParamsT, defaults: dict[str, Any]) -> None:
-        _check(defaults)
+        check_options(defaults)
         super().__init__(params, defaults)
 
     @abstractmethod
@@ -88,8 +88,13 @@ class PerParameter(Optimizer):
         self.update(param, grad, state, group, int(state["step"].item()))
 
 
-def _check(defaults: Mapping[str, Any]) -> None:
-    for name in ("lr", "eps", "weight_decay"):
+def check_options(defaults: Mapping[str, Any]) -> None:
+    """Refuse options that no rival here can have.
+
+    Raises:
+        ValueError: a number among them is not in [0, inf), or a beta not in [0, 1).
+    """
+    for name in ("lr", "eps", "tolerance", "weight_decay"):
         value = defaults.get(name, 0.0)
         if not 0.0 <= value < float("inf"):
             msg = f"{name} must be in [0, inf), got {value}"

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
+from adabelief.lab.optimizers.per_parameter import check_options
+
 
 class SWATS(Optimizer):
     """Adam until the learning rate that SGD would need has settled, then SGD with that one.
@@ -37,18 +39,17 @@ class SWATS(Optimizer):
         tolerance: float = 1e-9,
         weight_decay: float = 0.0,
     ) -> None:
-        given = {"lr": lr, "eps": eps, "tolerance": tolerance, "weight_decay": weight_decay}
-        for name, value in given.items():
-            if not 0.0 <= value < float("inf"):
-                msg = f"{name} must be in [0, inf), got {value}"
-                raise ValueError(msg)
-        for i, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                msg = f"betas[{i}] must be in [0, 1), got {beta}"
-                raise ValueError(msg)
+        given = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "tolerance": tolerance,
+            "weight_decay": weight_decay,
+        }
+        check_options(given)
         # t, λ_t and Λ/α of the group: options to torch, so that checkpoints have them.
         progress = {"step": 0, "average": 0.0, "sgd_factor": None}
-        super().__init__(params, {**given, "betas": betas, **progress})
+        super().__init__(params, {**given, **progress})
 
     @overload
     def step(self, closure: None = None) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, overload
 
@@ -25,9 +26,9 @@ class Wrapper(Optimizer):
     @overload
     def step(self, closure: Callable[[], float]) -> float: ...
 
+    @abstractmethod
     def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """Step the optimizer inside; return the closure's loss, if given."""
-        raise NotImplementedError
 
     def params(self) -> list[Tensor]:
         """All parameters, in the groups' order."""

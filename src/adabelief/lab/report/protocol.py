@@ -52,7 +52,7 @@ def _budget(comparison: Comparison) -> str:
     trials = sorted({len(one.trials) for one in comparison.standings})
     if len(trials) == 1:
         budget = f"Every optimizer gets the same budget: {count(trials[0], 'tuning trial')}"
-        over = " over its learning rate, decay and eps" if settings.search == "space" else ""
+        over = " over its whole search space" if settings.search == "space" else ""
         return budget + over
     return (
         "Optimizers do not get the same number of tuning trials: the grids are those of Zhuang et "

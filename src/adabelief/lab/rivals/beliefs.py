@@ -39,7 +39,6 @@ BELIEFS = (
         optimizer="adabelief:AdaBelief",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
         space={"lr": ADAPTIVE_LR, "weight_decay": DECOUPLED},
-        paper=PAPER_BELIEF,
         source=(
             "eps=1e-8: Zhuang et al. 2020, Algorithm 2's default, used for CIFAR and ImageNet. "
             f"{DECAY}. {ADAM_RANGE}"
