@@ -1,0 +1,86 @@
+"""Look at the belief now and then during training, and hand the numbers to any logger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from torch import nn
+from torch.optim import Optimizer
+
+from adabelief.inspect.inspection import Inspection
+from adabelief.inspect.samples import from_optimizer
+
+Log = Callable[[Mapping[str, float], int], None]
+
+# Elements a parameter: fewer than for a single look, since there are many looks.
+FEW = 512
+
+
+class SummaryWriter(Protocol):
+    """TensorBoard's usual interface."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object:
+        """Note one number."""
+
+
+class BeliefLogger:
+    """Logs `Inspection.scalars` after every `every`-th step of the optimizer.
+
+    Args:
+        optimizer: an AdaBelief.
+        to: a function of (numbers by name, step), or a SummaryWriter.
+        every: steps between two looks; the first comes after the first `every` steps.
+        model: whose names the parameters get.
+        prefix: before every name.
+
+    Raises:
+        ValueError: every is below 1.
+
+    Example:
+        >>> import torch, adabelief
+        >>> model = torch.nn.Linear(2, 1)
+        >>> optimizer = adabelief.AdaBelief(model.parameters())
+        >>> seen = []
+        >>> logger = BeliefLogger(optimizer, lambda numbers, step: seen.append(step), every=2)
+        >>> for _ in range(5):
+        ...     model(torch.ones(1, 2)).sum().backward()
+        ...     optimizer.step()
+        >>> logger.close()
+        >>> seen
+        [2, 4]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        to: Log | SummaryWriter,
+        every: int = 100,
+        model: nn.Module | None = None,
+        prefix: str = "belief/",
+    ) -> None:
+        if every < 1:
+            msg = f"every must be at least 1, got {every}"
+            raise ValueError(msg)
+        self._to, self._every, self._model, self._prefix = to, every, model, prefix
+        self._steps = 0
+        self._handle = optimizer.register_step_post_hook(self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        self._handle.remove()
+
+    def _look(self, optimizer: Optimizer, *_: Any) -> None:
+        self._steps += 1
+        if self._steps % self._every:
+            return
+        samples = from_optimizer(optimizer, self._model, FEW)
+        if not samples:
+            return
+        found = Inspection.of(samples)
+        numbers = {self._prefix + name: value for name, value in found.scalars().items()}
+        if callable(self._to):
+            self._to(numbers, found.whole.step)
+        else:
+            for name, value in numbers.items():
+                self._to.add_scalar(name, value, found.whole.step)
