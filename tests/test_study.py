@@ -16,7 +16,7 @@ from adabelief.lab.study import Result, Run, Study, plan, select
 
 @pytest.fixture
 def study() -> Study:
-    return declare(load("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]), 3, 2)
+    return declare(load("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]), trials=3, seeds=2)
 
 
 def ended(value: float | None, status: str = "ok") -> Result:
@@ -135,5 +135,5 @@ def test_presets_and_sizes_out_of_range_are_refused() -> None:
     loaded = load("fashion-mnist")
     with pytest.raises(LabError, match="no preset 'huge'; it has quick, smoke"):
         preset_of(loaded.workload, "huge")
-    with pytest.raises(LabError, match="seeds must be 1 or more, got 0"):
+    with pytest.raises(LabError, match="seeds must be greater than or equal to 1, got 0"):
         declare(loaded, "smoke", resolve(["adabelief"]), seeds=0)

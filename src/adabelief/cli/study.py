@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.live import Live
@@ -23,11 +23,12 @@ from adabelief.cli.screen import (
     console,
     errors,
     explained,
+    hurry,
     show_json,
 )
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.compare import Show, conduct, declare, records_of, results_of
-from adabelief.lab.contract import preset_of, rehearse
+from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import Engine, LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded, load
@@ -38,6 +39,7 @@ from adabelief.lab.report.tables import terminal
 from adabelief.lab.rivals import Search, expand, resolve
 from adabelief.lab.store import Store
 from adabelief.lab.study import Study
+from adabelief.lab.workload import Parallel
 
 SUBJECT = "adabelief"
 WATCH_SECONDS = 2.0
@@ -65,6 +67,17 @@ WhatIsTuned = Annotated[
         "the AdaBelief paper, which are not equal. The preset's if not given.",
     ),
 ]
+ProcsPerRun = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that train each run together, by torchrun; else 1."),
+]
+How = Annotated[
+    Parallel | None,
+    typer.Option(
+        help="With --procs-per-run: copied weights (DistributedDataParallel), or shards (FSDP2). "
+        "Else ddp."
+    ),
+]
 EngineName = Literal["local", "ray"]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
@@ -79,6 +92,8 @@ def compare(
     preset: PresetName = "quick",
     search: WhatIsTuned = None,
     workers: Workers = None,
+    procs_per_run: ProcsPerRun = None,
+    parallel: How = None,
     engine: Annotated[
         EngineName, typer.Option(help="This machine's processes, or a Ray cluster.")
     ] = "local",
@@ -88,7 +103,10 @@ def compare(
     ] = None,
     cpus: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Processors of each run on Ray, threads of torch; else 1."),
+        typer.Option(
+            min=0.01,
+            help="Processors of each run on Ray, threads of torch; else one for each process.",
+        ),
     ] = None,
     gpus: Annotated[
         float | None,
@@ -112,17 +130,27 @@ def compare(
     """
     with explained():
         _check_engine(engine, workers=workers, address=address, cpus=cpus, gpus=gpus)
-        study, loaded, folder = declared(workload, against, seeds, trials, preset, search, out)
+        study, loaded, folder = declared(
+            workload,
+            against,
+            preset,
+            out,
+            seeds=seeds,
+            trials=trials,
+            search=search,
+            processes=procs_per_run,
+            parallel=parallel,
+        )
         store = Store(folder)
-        rehearse(loaded.workload, preset_of(loaded.workload, preset))
+        rehearse(loaded.workload, study.settings)
         store.open(study, any_code=any_code)
-        at_once = workers or os.cpu_count() or 1
+        at_once = workers or as_many(study)
 
         def start() -> Engine:
             reference = loaded.source or workload
             if engine == "local":
                 return LocalEngine(store.root, reference, at_once, time_limit=time_limit)
-            each = (1.0 if cpus is None else cpus, gpus or 0.0)
+            each = (float(study.settings.processes) if cpus is None else cpus, gpus or 0.0)
             return _ray(store.root, reference, address, *each, time_limit)
 
         where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
@@ -160,11 +188,9 @@ def report(folder: Out) -> None:
 def declared(
     workload: str,
     against: list[str] | None,
-    seeds: int | None,
-    trials: int | None,
     preset: str,
-    search: Search | None,
     out: Path | None,
+    **changes: Any,
 ) -> tuple[Study, Loaded, Path]:
     """The study that these options mean, its workload, and its folder.
 
@@ -174,8 +200,13 @@ def declared(
     # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
     sys.path.append(str(Path.cwd()))
     loaded = load(workload)
-    study = declare(loaded, preset, resolve(_names(against)), trials, seeds, search)
+    study = declare(loaded, preset, resolve(_names(against)), **changes)
     return study, loaded, out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
+
+
+def as_many(study: Study) -> int:
+    """Workers that this machine has processors for."""
+    return max(1, (os.cpu_count() or 1) // study.settings.processes)
 
 
 def _progress(study: Study, store: Store) -> Progress:
@@ -255,6 +286,7 @@ def _run(study: Study, store: Store, start: Callable[[], Engine], where: str) ->
         with _display(study, clock) as show:
             conduct(study, store, engine, show, lambda text: errors.print(f"Note: {text}"))
     except KeyboardInterrupt:
+        hurry()
         errors.print(
             f"\nStopped. Nothing finished is lost; go on with\n  {command()}", highlight=False
         )

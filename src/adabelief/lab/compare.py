@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
 
 from adabelief.lab.contract import preset_of
 from adabelief.lab.engine import Engine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded
 from adabelief.lab.progress import Progress, progress
-from adabelief.lab.rivals import Rival, Search
+from adabelief.lab.rivals import Rival
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
+from adabelief.lab.workload import Preset
 
 Show = Callable[[Progress], None]
 
@@ -20,25 +24,28 @@ def declare(
     loaded: Loaded,
     preset: str,
     rivals: Sequence[Rival],
-    trials: int | None = None,
-    seeds: int | None = None,
-    search: Search | None = None,
+    **changes: Any,
 ) -> Study:
     """Make a study of a workload; the first rival is the one that the others are compared with.
 
+    Args:
+        loaded: the workload.
+        preset: name of one of its presets.
+        rivals: who takes part.
+        changes: fields of the preset, with values other than its own; None keeps its own.
+
     Raises:
-        LabError: the preset is unknown, or a number is out of range.
+        LabError: the preset is unknown, or a value is out of range.
     """
     workload = loaded.workload
-    settings = preset_of(workload, preset)
-    changes: dict[str, int | None] = {"trials": trials, "seeds": seeds}
-    for name, value in changes.items():
-        if value is not None and value < 1:
-            msg = f"{name} must be 1 or more, got {value}"
-            raise LabError(msg)
-    given = {
-        name: value for name, value in (changes | {"search": search}).items() if value is not None
-    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        settings = Preset.model_validate({**dict(preset_of(workload, preset)), **given})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        allowed = wrong["msg"].removeprefix("Input should be ")
+        msg = f"{'.'.join(map(str, wrong['loc']))} must be {allowed}, got {wrong['input']!r}"
+        raise LabError(msg) from None
     return Study(
         workload=workload.name,
         workload_hash=loaded.hash,
@@ -48,7 +55,7 @@ def declare(
         metrics=workload.metrics,
         primary=workload.primary,
         preset=preset,
-        settings=settings.model_copy(update=given),
+        settings=settings,
         rivals=tuple(rivals),
         subject=rivals[0].name,
     )

@@ -6,8 +6,6 @@ import multiprocessing
 import os
 import secrets
 import signal
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,14 +13,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from adabelief.lab import attempts
 from adabelief.lab.errors import LabError
-from adabelief.lab.load import load
-from adabelief.lab.store import Store
+from adabelief.lab.spread import perform
 from adabelief.lab.study import Run
-from adabelief.lab.train import Guard, execute
+from adabelief.lab.train import Guard
+from adabelief.lab.worker import serve
 
 
 class Engine(Protocol):
@@ -82,7 +78,7 @@ class LocalEngine:
 
     def submit(self, run: Run) -> None:
         """Queue a run."""
-        job = partial(_execute, self.root, self.reference, run, self._guard)
+        job = partial(perform, self.root, self.reference, run, self._guard, self.threads)
         try:
             future = self._pool.submit(job)
         except BrokenProcessPool:  # a worker died since anybody looked
@@ -149,20 +145,6 @@ class LocalEngine:
 
 
 def _prepare_worker(parent: int, threads: int) -> None:
-    # Ctrl-C reaches the whole process group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # How the pool ends those that are left when one died, and `stop` all of them.
     signal.signal(signal.SIGTERM, lambda *_: attempts.leave())
-    torch.set_num_threads(threads)
-
-    def watch() -> None:
-        # A parent killed with SIGKILL cannot tell anybody; idle workers would stay for ever.
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        attempts.leave()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _execute(root: Path, reference: str, run: Run, guard: Guard) -> str:
-    return execute(Store(root).folder(run), run, load(reference).workload, guard)
+    serve(parent, threads)

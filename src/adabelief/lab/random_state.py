@@ -16,6 +16,11 @@ def seed(value: int) -> None:
     torch.manual_seed(value)
 
 
+def stream(value: int, *path: int) -> int:
+    """A seed that depends on `value` and `path` only, and is unrelated for others."""
+    return int(np.random.SeedSequence([value, *path]).generate_state(1)[0])
+
+
 def capture() -> dict[str, Any]:
     """States of all of them, in types that `torch.load(weights_only=True)` accepts."""
     legacy: Any = np.random.get_state()  # noqa: NPY002

@@ -6,6 +6,7 @@ lock                        held while the declaration is written
 runs/<key>/spec.json        the run's declaration
 runs/<key>/metrics.jsonl    one row an evaluation; byte for byte the same however often killed
 runs/<key>/checkpoint.pt    where to go on; gone when the run is finished
+runs/<key>/checkpoint-<rank>-<step>.pt  what other processes of the same run go on from
 runs/<key>/result.json      how it ended; its existence means finished
 runs/<key>/attempts.json    how often training from this step has ended its process
 runs/<key>/lock             held while the run is trained; freed by the kernel on death
@@ -30,6 +31,7 @@ from adabelief.lab.code import differences, digests
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import is_partial, naming, replace, replace_json, sweep, sync
 from adabelief.lab.study import Record, Result, Run, Study
+from adabelief.lab.team import ALONE, Team
 
 
 class Store:
@@ -74,7 +76,7 @@ class Store:
                 sweep(self.root)
                 replace_json(path, study)
                 replace(self.root / "code.json", json.dumps(code, indent=1).encode())
-            for checkpoint in self.root.glob("runs/*/checkpoint.pt"):
+            for checkpoint in self.root.glob("runs/*/checkpoint*.pt"):
                 if RunFolder(checkpoint.parent).result() is not None:  # killed within `finish`
                     checkpoint.unlink(missing_ok=True)
 
@@ -185,7 +187,7 @@ class RunFolder:
             state = self._resume(run)
         except _DamagedError as damage:
             amiss, state = str(damage), None
-            self._set_aside()
+            self.set_aside()
         sweep(self.path)
         # Rows after the checkpoint will be written again, the same.
         with naming(self.metrics), self.metrics.open("ab") as file:
@@ -201,16 +203,52 @@ class RunFolder:
             sync(file)
             return file.tell()
 
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint; a kill at any moment leaves the old one or the new one."""
+    def save(self, state: Mapping[str, Any], team: Team = ALONE) -> None:
+        """Replace the checkpoint; a kill at any moment leaves the old one or the new one.
+
+        What the others of a team saved counts from the moment that the leader's file is there.
+        """
+        step = state["progress"]["step"]
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        replace(self.checkpoint, buffer.getvalue())
+        if team.leads:
+            team.wait()
+            replace(self.checkpoint, buffer.getvalue())
+            return
+        replace(self._part(team.rank, step), buffer.getvalue())
+        team.wait()
+        # The last one before this step is what the leader's file goes with until it is replaced.
+        before = [each for each in self._parts(team.rank) if _step_of(each) < step]
+        for part in sorted(before, key=_step_of)[:-1]:
+            part.unlink(missing_ok=True)
+
+    def saved_part(self, rank: int, step: int) -> dict[str, Any] | None:
+        """What another process than the leader saved at that step; None if it cannot be read."""
+        try:
+            return _loaded(self._part(rank, step))
+        except _UNREADABLE:
+            return None
+
+    def set_aside(self) -> None:
+        """Keep what is damaged under another name; the run begins anew."""
+        number = 1 + len(list(self.path.glob("aside-*")))
+        aside = self.path / f"aside-{number}"
+        aside.mkdir()
+        for path in (self.spec, self.metrics, self.outcome, *self.path.glob("checkpoint*.pt")):
+            if path.exists():
+                path.rename(aside / path.name)
 
     def finish(self, result: Result) -> None:
         """Write the result; the run is finished from then on."""
         replace_json(self.outcome, result)
-        self.checkpoint.unlink(missing_ok=True)
+        for checkpoint in self.path.glob("checkpoint*.pt"):
+            checkpoint.unlink(missing_ok=True)
+
+    def _part(self, rank: int, step: int) -> Path:
+        return self.path / f"checkpoint-{rank}-{step}.pt"
+
+    def _parts(self, rank: int) -> Iterable[Path]:
+        return self.path.glob(f"checkpoint-{rank}-*.pt")
 
     def _resume(self, run: Run) -> dict[str, Any] | None:
         """The checkpoint, or None when there is none; raises when the folder is damaged."""
@@ -224,22 +262,26 @@ class RunFolder:
         if not self.checkpoint.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
+            state = _loaded(self.checkpoint)
             size = state["metrics_bytes"]
-        except (OSError, RuntimeError, KeyError, EOFError, ValueError, pickle.UnpicklingError):
+        except _UNREADABLE:
             raise _DamagedError("checkpoint.pt") from None
         rows = self.metrics.read_bytes() if self.metrics.exists() else b""
         if len(rows) < size or rows[size - 1 : size] != b"\n":
             raise _DamagedError("metrics.jsonl")
         return state
 
-    def _set_aside(self) -> None:
-        number = 1 + len(list(self.path.glob("aside-*")))
-        aside = self.path / f"aside-{number}"
-        aside.mkdir()
-        for path in (self.spec, self.metrics, self.checkpoint, self.outcome):
-            if path.exists():
-                path.rename(aside / path.name)
+
+_UNREADABLE = (OSError, RuntimeError, KeyError, EOFError, ValueError, pickle.UnpicklingError)
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(path, weights_only=True)
+    return state
+
+
+def _step_of(part: Path) -> int:
+    return int(part.stem.rpartition("-")[2])
 
 
 def _foreign(root: Path) -> bool:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from adabelief.lab.rivals import Rival, Wrapping
 from adabelief.lab.schedule import AnySchedule
 from adabelief.lab.search import Point, Value
-from adabelief.lab.workload import Metric, Preset
+from adabelief.lab.workload import Metric, Parallel, Preset
 
 # Tuning and final runs never share a seed; weights and data order have streams of their own.
 TUNE_INIT_SEED, TUNE_DATA_SEED = 11, 12
@@ -44,6 +44,8 @@ class Run(BaseModel):
     optimizer: str
     hyperparameters: dict[str, Any]
     wrappers: tuple[Wrapping, ...] = ()
+    processes: int = 1
+    parallel: Parallel = "ddp"
     init_seed: int
     data_seed: int
     phase: Literal["tune", "final"]
@@ -51,7 +53,10 @@ class Run(BaseModel):
     @property
     def key(self) -> str:
         """Sixteen hex digits of the sha256 of the canonical JSON: the run's folder name."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        content = self.model_dump(mode="json")
+        if self.processes == 1:
+            del content["processes"], content["parallel"]  # of no effect; folders older than them
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
@@ -155,6 +160,10 @@ class Study(BaseModel):
             for seed in range(self.settings.seeds)
         ]
 
+    def single_run(self, rival: Rival, point: Point, seed: int) -> Run:
+        """One run by itself: at that point, with that seed for weights and order, on valid data."""
+        return self._run(rival, point, seed, seed, "tune")
+
     @property
     def n_runs(self) -> int:
         """Runs of the whole study if no rival diverges at every point."""
@@ -181,6 +190,8 @@ class Study(BaseModel):
             optimizer=rival.optimizer,
             hyperparameters=rival.arguments(point),
             wrappers=rival.wrappers,
+            processes=self.settings.processes,
+            parallel=self.settings.parallel,
             init_seed=init_seed,
             data_seed=data_seed,
             phase=phase,
