@@ -61,8 +61,9 @@ PresetName = Annotated[str, typer.Option(help="Size of the comparison.")]
 WhatIsTuned = Annotated[
     Search | None,
     typer.Option(
-        help="What is tuned: lr alone; the whole space, with decay and eps; or the grids of "
-        "the AdaBelief paper, which are not equal. The preset's if not given.",
+        help="What is tuned: lr alone; the whole space, with decay and eps; a square grid of lr "
+        "and eps (or decay); or the grids of the AdaBelief paper, which are not equal. The "
+        "preset's if not given.",
     ),
 ]
 EngineName = Literal["local", "ray"]

@@ -10,6 +10,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 from torch.quasirandom import SobolEngine
 
+from adabelief.lab.errors import LabError
+
 Value = bool | float | str
 Point = Mapping[str, Value]
 
@@ -102,6 +104,23 @@ def grid(space: Mapping[str, Choices]) -> list[dict[str, Value]]:
         dict(zip(names, values, strict=True))
         for values in itertools.product(*(space[name].values for name in names))
     ]
+
+
+def side(trials: int) -> int:
+    """Values of each of two knobs in a square grid of that many trials.
+
+    Raises:
+        LabError: `trials` is not a square; the message names those beside it.
+    """
+    below = math.isqrt(trials)
+    if below * below == trials:
+        return below
+    squares = [n * n for n in (below, below + 1)]
+    msg = (
+        f"a grid needs a square number of trials, n values of each of two knobs, got {trials}; "
+        f"the nearest are {squares[0]} and {squares[1]}"
+    )
+    raise LabError(msg)
 
 
 def edges(points: list[dict[str, Value]], chosen: Point) -> str:
