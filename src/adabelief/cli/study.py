@@ -293,9 +293,5 @@ def _report(study: Study, store: Store) -> None:
     except ImportError as error:  # the numbers are there; only the page is not
         msg = f"{error}; then: adabelief report {shlex.quote(str(store.root))}"
         raise LabError(msg) from None
-    console.print(
-        "Beside the report: figures (PNG, PDF, SVG), tables (Markdown, LaTeX), runs.csv, "
-        "runs.parquet, summary.csv.",
-        highlight=False,
-    )
+    console.print("Figures, tables (Markdown, LaTeX), runs.csv and runs.parquet lie beside it.")
     console.print(f"Report: {path}", soft_wrap=True, highlight=False)
