@@ -120,10 +120,11 @@ def unit(metric: Metric) -> str:
 
 def tick(value: float) -> str:
     """A value on an axis, short: 150, 0.01, 5.6e-4, 1e-8."""
-    digits = 3 if abs(value) >= 0.1 else 2
-    small = 0.0 < abs(value) < 1e-3
-    text = f"{value:.1e}" if small else f"{value:.{digits}g}"
-    return text.replace(".0e", "e").replace("e-0", "e-").replace("e+0", "e")
+    size = abs(value)
+    if value != 0.0 and not 1e-3 <= size < 1e4:
+        text, _, power = f"{value:.1e}".partition("e")
+        return f"{text.removesuffix('.0')}e{int(power)}"
+    return f"{value:.0f}" if size >= 1e3 else f"{value:.{3 if size >= 0.1 else 2}g}"
 
 
 def spans_decades(values: Sequence[float]) -> bool:

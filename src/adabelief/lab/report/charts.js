@@ -94,7 +94,7 @@
     const rows = chart.rows.length;
     const xaxis = { ...axis, title: title(chart.x_title),
       type: chart.x_log ? "log" : "linear" };
-    const yaxis = { ...axis, title: title(chart.y_title),
+    const yaxis = { ...axis, title: title(chart.y_title), exponentformat: "power",
       type: chart.y_log ? "log" : "linear" };
     if (rows) {
       Object.assign(xaxis, { range: chart.y_range });
@@ -123,9 +123,11 @@
 
   // As Python's: 0.01, 5.6e-4, 1e-8.
   const tick = (value) => {
-    const small = value !== 0 && Math.abs(value) < 1e-3;
-    const plain = Number(value.toPrecision(Math.abs(value) >= 0.1 ? 3 : 2));
-    return small ? plain.toExponential() : String(plain);
+    const size = Math.abs(value);
+    if (value !== 0 && !(size >= 1e-3 && size < 1e4)) {
+      return Number(value.toPrecision(2)).toExponential().replace("e+", "e");
+    }
+    return size >= 1e3 ? value.toFixed(0) : String(Number(value.toPrecision(size >= 0.1 ? 3 : 2)));
   };
 
   const drawing = (chart, box) => {

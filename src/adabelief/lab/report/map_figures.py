@@ -7,7 +7,7 @@ import math
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator
@@ -29,7 +29,8 @@ def draw_panels(figure: Figure, chart: Chart) -> None:
     """One axes for each panel, and one scale of colours for all."""
     worst, best = chart.y_range
     scale = mpl.colormaps[SCALE if worst < best else f"{SCALE}_r"]
-    colours = mpl.cm.ScalarMappable(Normalize(min(worst, best), max(worst, best)), scale)
+    norm = (LogNorm if chart.y_log else Normalize)(min(worst, best), max(worst, best))
+    colours = mpl.cm.ScalarMappable(norm, scale)
     grid = figure.subplots(math.ceil(len(chart.panels) / COLUMNS), COLUMNS, squeeze=False)
     for axes in grid.flat[len(chart.panels) :]:
         axes.remove()
@@ -44,6 +45,8 @@ def draw_panels(figure: Figure, chart: Chart) -> None:
         axes.tick_params(labelsize=7.5)
     figure.suptitle(chart.title, x=0.01, ha="left", fontsize=12, color=INK)
     bar = figure.colorbar(colours, ax=list(grid.flat[: len(chart.panels)]), fraction=0.03)
+    if chart.y_log:
+        bar.ax.yaxis.set_major_formatter(plain)
     bar.outline.set_visible(False)
     bar.set_label(chart.y_title, color=MUTED)
 

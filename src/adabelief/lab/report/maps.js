@@ -1,7 +1,8 @@
 "use strict";
 // Maps of the trials: small multiples with one scale of colours, laid out in pixels.
 const mapsOf = (chart, width, { css, text, tick, scale }) => {
-  const [worst, best] = chart.y_range;
+  const scaled = (value) => (chart.y_log && value !== null ? Math.log10(value) : value);
+  const [worst, best] = chart.y_range.map(scaled);
   const columns = Math.max(1, Math.min(3, chart.panels.length, Math.floor(width / 250)));
   const rows = Math.ceil(chart.panels.length / columns);
   const top = 64, left = 62, gap = 14, plot = 190, title = 30, below = 62;
@@ -9,6 +10,11 @@ const mapsOf = (chart, width, { css, text, tick, scale }) => {
   const muted = css("--muted"), ink = css("--ink");
   // Wider than that, a number does not fit into its cell.
   const mostNumbers = 6;
+
+  // Plotly's scales of colours are linear.
+  const powers = [0, 1, 2, 3].map((third) => worst + (third / 3) * (best - worst));
+  const ticks = chart.y_log
+    ? { tickvals: powers, ticktext: powers.map((power) => tick(10 ** power)) } : {};
 
   const layout = {
     width, height, margin: { l: 0, r: 0, t: 0, b: 0 }, showlegend: false, barmode: "overlay",
@@ -18,6 +24,7 @@ const mapsOf = (chart, width, { css, text, tick, scale }) => {
       reversescale: worst > best,
       colorbar: { orientation: "h", x: 0, xanchor: "left", y: 1, yanchor: "top", thickness: 10,
         len: Math.min(360, width - 24), lenmode: "pixels", xpad: 10, ypad: 4, outlinewidth: 0,
+        ...ticks,
         title: { text: text(chart.y_title), side: "top", font: { size: 12.5 } } },
     },
   };
@@ -35,11 +42,11 @@ const mapsOf = (chart, width, { css, text, tick, scale }) => {
     const margin = 0.08 * (high - low);
     const first = Math.ceil(low - margin), last = Math.floor(high + margin);
     const step = Math.ceil((last - first + 1) / 5);
-    const powers = Array.from({ length: Math.floor((last - first) / step) + 1 },
+    const tens = Array.from({ length: Math.floor((last - first) / step) + 1 },
       (_, index) => Number(`1e${first + step * index}`));
     return { type: log ? "log" : "linear", range: [low - margin, high + margin], showgrid: true,
       gridcolor: css("--line"), nticks: 5,
-      ...(log ? { tickvals: powers, ticktext: powers.map(tick) } : {}) };
+      ...(log ? { tickvals: tens, ticktext: tens.map(tick) } : {}) };
   };
 
   const said = (panel, cell) => `${panel.x_title} ${tick(cell.x)}, ${panel.y_title} `
@@ -53,7 +60,7 @@ const mapsOf = (chart, width, { css, text, tick, scale }) => {
     }));
     const lost = panel.cells.filter((cell) => cell.value === null);
     traces.push({
-      ...axes, type: "heatmap", z: table((cell) => cell.value), coloraxis: "coloraxis", xgap: 3,
+      ...axes, type: "heatmap", z: table((cell) => scaled(cell.value)), coloraxis: "coloraxis", xgap: 3,
       ygap: 3, hoverongaps: false, customdata: table((cell) => cell.key),
       text: table((cell) => (cell.value === null ? "" : cell.text)),
       texttemplate: xs.length <= mostNumbers ? "%{text}" : "", textfont: { size: 11 },
@@ -84,7 +91,7 @@ const mapsOf = (chart, width, { css, text, tick, scale }) => {
     const good = panel.cells.filter((cell) => cell.value !== null);
     const lost = panel.cells.filter((cell) => cell.value === null);
     traces.push(
-      { ...common, ...of(good), marker: { size: 11, color: good.map((cell) => cell.value),
+      { ...common, ...of(good), marker: { size: 11, color: good.map((cell) => scaled(cell.value)),
         coloraxis: "coloraxis", line: { width: 1, color: muted } } },
       { ...common, ...of(lost),
         marker: { symbol: "x-thin", size: 8, line: { width: 2, color: muted } } });

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 
 from adabelief.lab.analysis.comparison import Comparison, Outcome, Standing
 from adabelief.lab.analysis.numerals import number
-from adabelief.lab.report.chart import Cell, Chart, Panel, unit
+from adabelief.lab.report.chart import Cell, Chart, Panel, spans_decades, tick, unit
 from adabelief.lab.search import Point, tried
 from adabelief.lab.workload import Metric
 
@@ -25,11 +26,12 @@ def maps(comparison: Comparison) -> Chart | None:
         return None
     metric = comparison.study.primary_metric
     values = [cell.value for panel in panels for cell in panel.cells if cell.value is not None]
-    y_range = _colours(values, metric)
+    y_log = metric.direction == "min" and spans_decades(values)
+    y_range = _log_colours(values, metric) if y_log else _colours(values, metric)
     name = metric.label or metric.name
-    clipped = y_range[0] not in {min(values), max(values)} if values else False
-    sign = "≤" if metric.direction == "max" else "≥"
-    end = f", the last colour means {sign} {number(y_range[0], 3)}" if clipped else ""
+    worst, sign = (min, "≤") if metric.direction == "max" else (max, "≥")
+    clipped = bool(values) and not math.isclose(worst(values), worst(y_range))
+    end = f", the last colour means {sign} {_short(y_range[0])}" if clipped else ""
     dots = "" if all(panel.grid for panel in panels) else " or dot"
     return Chart(
         name="maps",
@@ -40,6 +42,7 @@ def maps(comparison: Comparison) -> Chart | None:
         f"scale of colours for all, brighter is better{end}. The outlined one was chosen. "
         "Hatched, or ×: it diverged. Empty: not finished, or it failed.",
         panels=panels,
+        y_log=y_log,
         y_range=y_range,
     )
 
@@ -75,11 +78,16 @@ def _cells(
             continue
         x, y = float(point["lr"]), float(point[knob])
         value = None if run.value is None else metric.shown(run.value)
-        text = "×" if value is None else number(value, 3)
+        text = "×" if value is None else _short(value)
         before = best.get((x, y))
         if before is None or _better(value, before.value, sign):
             best[x, y] = Cell(x, y, value, text, run.key)
     return list(best.values())
+
+
+def _short(value: float) -> str:
+    """Three digits, or fewer where they would not fit into a cell."""
+    return number(value, 3) if 1e-3 <= abs(value) < 1e4 else tick(value)
 
 
 def _better(value: float | None, before: float | None, sign: float) -> bool:
@@ -97,3 +105,9 @@ def _colours(values: Sequence[float], metric: Metric) -> tuple[float, float]:
     if end != best:
         return end, best
     return (best - 1.0, best) if metric.direction == "max" else (best + 1.0, best)
+
+
+def _log_colours(values: Sequence[float], metric: Metric) -> tuple[float, float]:
+    """The same with distances as ratios."""
+    worst, best = _colours([math.log10(value) for value in values], metric)
+    return 10**worst, 10**best

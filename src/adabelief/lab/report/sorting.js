@@ -16,9 +16,10 @@
   const sort = (body, column, sign) => {
     const rows = [...body.rows].filter((row) => !row.classList.contains("group"));
     const keyed = rows.map((row) => ({ row, value: key(row.cells[column]) }));
-    keyed.sort((a, b) => (a.value === null) - (b.value === null)
-      || (a.value === null ? 0 : sign * compare(a.value, b.value)));
-    body.append(...keyed.map(({ row }) => row));
+    const known = keyed.filter(({ value }) => value !== null);
+    known.sort((a, b) => sign * compare(a.value, b.value));
+    const unknown = keyed.filter(({ value }) => value === null);
+    body.append(...[...known, ...unknown].map(({ row }) => row));
   };
 
   for (const table of document.querySelectorAll("table.sortable")) {
