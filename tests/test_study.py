@@ -97,6 +97,16 @@ def test_other_searches_choose_a_whole_point(search: Search) -> None:
     assert progress(study, results).rivals[0].best == point_text(chosen.point)
 
 
+@pytest.mark.parametrize("names", [["adamw", "sgd"], ["msvag"]])
+def test_a_grid_that_is_no_square_is_refused(names: list[str]) -> None:
+    """Also where every rival searches lr alone: the declaration would mean another budget."""
+    loaded, rivals = load("fashion-mnist"), resolve(names)
+    with pytest.raises(LabError, match=r"square number of trials.*got 7; the nearest are 4 and 9"):
+        declare(loaded, "smoke", rivals, trials=7, search="grid")
+    study = declare(loaded, "smoke", rivals, trials=4, search="grid")
+    assert [len(study.tune_runs(rival)) for rival in rivals] == [4] * len(rivals)
+
+
 def test_a_rival_that_always_diverges_has_no_final_runs(study: Study) -> None:
     results = finish(study.tune_runs(study.rivals[0]), None, None, None)
     assert all(run.phase == "tune" for run in plan(study, results))

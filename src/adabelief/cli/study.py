@@ -63,8 +63,9 @@ PresetName = Annotated[str, typer.Option(help="Size of the comparison.")]
 WhatIsTuned = Annotated[
     Search | None,
     typer.Option(
-        help="What is tuned: lr alone; the whole space, with decay and eps; or the grids of "
-        "the AdaBelief paper, which are not equal. The preset's if not given.",
+        help="What is tuned: lr alone; the whole space, with decay and eps; a square grid of lr "
+        "and eps (or decay); or the grids of the AdaBelief paper, which are not equal. The "
+        "preset's if not given.",
     ),
 ]
 ProcsPerRun = Annotated[
@@ -324,4 +325,5 @@ def _report(study: Study, store: Store) -> None:
     except ImportError as error:  # the numbers are there; only the page is not
         msg = f"{error}; then: adabelief report {shlex.quote(str(store.root))}"
         raise LabError(msg) from None
+    console.print("Figures, tables (Markdown, LaTeX), runs.csv and runs.parquet lie beside it.")
     console.print(f"Report: {path}", soft_wrap=True, highlight=False)

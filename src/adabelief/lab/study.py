@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from adabelief.lab.rivals import Rival, Wrapping
 from adabelief.lab.schedule import AnySchedule
-from adabelief.lab.search import Point, Value
+from adabelief.lab.search import Point, Value, side
 from adabelief.lab.workload import Metric, Parallel, Preset
 
 # Tuning and final runs never share a seed; weights and data order have streams of their own.
@@ -117,6 +117,9 @@ class Study(BaseModel):
     Args:
         subject: name of the rival that all others are compared with.
         source: file a user's workload came from, as given; "" for one of this package.
+
+    Raises:
+        LabError: a grid is to be searched and the number of trials is not a square.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -132,6 +135,12 @@ class Study(BaseModel):
     settings: Preset
     rivals: tuple[Rival, ...]
     subject: str
+
+    @model_validator(mode="after")
+    def _has_a_plan(self) -> Study:
+        if self.settings.search == "grid":
+            side(self.settings.trials)  # also where every rival searches lr alone
+        return self
 
     @property
     def primary_metric(self) -> Metric:

@@ -55,8 +55,8 @@ class Preset(BaseModel):
         steps: optimizer steps of every run; every optimizer gets the same.
         eval_every: steps between two evaluations, and between two checkpoints.
         trials: points of its search space that each optimizer is tuned over.
-        search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) with as
-            many trials for everybody, or the grids of the "paper".
+        search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) or a "grid"
+            of lr × eps with as many trials for everybody, or the grids of the "paper".
         seeds: fresh paired seeds on which each tuned optimizer is run.
         target: value of the primary metric whose time is taken; if None, what the middle one of
             the tuned optimizers has at its end.
@@ -75,7 +75,7 @@ class Preset(BaseModel):
     eval_every: int = Field(ge=1)
     trials: int = Field(ge=1)
     seeds: int = Field(ge=1)
-    search: Literal["lr", "space", "paper"] = "lr"
+    search: Literal["lr", "space", "grid", "paper"] = "lr"
     target: float | None = None
     schedule: AnySchedule = Schedule(kind="cosine")
     processes: int = Field(default=1, ge=1)
