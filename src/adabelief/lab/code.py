@@ -12,7 +12,7 @@ from pathlib import Path
 import adabelief
 
 # They read numbers, and make none.
-READERS = ("bench/", "cli/", "lab/analysis/", "lab/report/", "lab/data/catalogue.py")
+READERS = ("bench/", "cli/", "lab/analysis/", "lab/export/", "lab/report/", "lab/data/catalogue.py")
 SUFFIXES = (".py", ".c", ".h", ".inc")
 
 

@@ -12,7 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from adabelief.lab.random_state import stream
+from adabelief.lab.modes import modes_kept
+from adabelief.lab.random_state import derived
 from adabelief.lab.team import ALONE, Team, joined
 from adabelief.lab.workload import Metric, Parallel, Split, Task
 
@@ -32,7 +33,7 @@ _EVALUATION_BATCH = 500
 
 def generator(seed: int, *path: int) -> torch.Generator:
     """A generator that depends on `seed` and `path` only, and is unrelated for other values."""
-    return torch.Generator().manual_seed(stream(seed, *path))
+    return torch.Generator().manual_seed(derived(seed, *path))
 
 
 class Supervised(Task):
@@ -214,18 +215,12 @@ class Supervised(Task):
             raise ValueError(msg)
         inputs, targets = self._splits[split]
         model = self.modules["model"] if self._average is None else self._average
-        training = {module: module.training for module in model.modules()}
-        model.eval()
-        try:
-            with torch.inference_mode():
-                with self._precision(inputs):
-                    parts = [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
-                outputs = torch.cat(parts)
-                return self._evaluate(outputs.float() if self._half else outputs, targets)
-        finally:
-            # Not model.train(): it would thaw what the user keeps in evaluation mode.
-            for module, mode in training.items():
-                module.training = mode
+        with modes_kept(model), torch.inference_mode():
+            model.eval()
+            with self._precision(inputs):
+                parts = [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
+            outputs = torch.cat(parts)
+            return self._evaluate(outputs.float() if self._half else outputs, targets)
 
     def _accuracy_and_loss(self, outputs: Tensor, targets: Tensor) -> Mapping[str, float]:
         correct = (outputs.argmax(dim=1) == targets).sum().item()

@@ -21,7 +21,7 @@ from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
 from adabelief.lab.factory import make
 from adabelief.lab.files import replace
-from adabelief.lab.random_state import seed, stream
+from adabelief.lab.random_state import derived, seed
 from adabelief.lab.snapshot import reinstate, snapshot
 from adabelief.lab.store import RunFolder
 from adabelief.lab.study import Result, Run, Status
@@ -172,7 +172,7 @@ def _train(
             for name, module in task.modules.items()
         }
         if not team.leads:  # weights alike, dropout not
-            seed(stream(run.init_seed, team.rank))
+            seed(derived(run.init_seed, team.rank))
         if state:
             reinstate(state, task, optimizers)
             progress.resumed += 1
