@@ -147,3 +147,16 @@ def test_presets_and_sizes_out_of_range_are_refused() -> None:
         preset_of(loaded.workload, "huge")
     with pytest.raises(LabError, match="seeds must be greater than or equal to 1, got 0"):
         declare(loaded, "smoke", resolve(["adabelief"]), seeds=0)
+
+
+def test_runs_are_made_once_and_anew_for_whatever_was_changed(study: Study) -> None:
+    rival = study.rivals[0]
+    first, chosen = study.tune_runs(rival)[0], study.points(rival)[0]
+    assert study.tune_runs(rival)[0] is first
+    assert study.final_runs(rival, chosen)[0] is study.final_runs(rival, dict(chosen))[0]
+    fewer = study.model_copy(update={"settings": study.settings.model_copy(update={"trials": 2})})
+    assert (len(fewer.tune_runs(rival)), len(study.tune_runs(rival))) == (2, 3)
+    other = rival.model_copy(update={"optimizer": "torch.optim:Adam"})
+    assert {run.optimizer for run in study.tune_runs(other)} == {"torch.optim:Adam"}
+    assert {run.optimizer for run in study.final_runs(other, chosen)} == {"torch.optim:Adam"}
+    assert study.tune_runs(rival) == [first, *study.tune_runs(rival)[1:]]

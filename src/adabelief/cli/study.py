@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -38,7 +38,7 @@ from adabelief.lab.report import write
 from adabelief.lab.report.tables import terminal
 from adabelief.lab.rivals import Search, expand, resolve
 from adabelief.lab.store import Store
-from adabelief.lab.study import Study
+from adabelief.lab.study import Result, Study, plan
 from adabelief.lab.workload import Parallel
 
 SUBJECT = "adabelief"
@@ -170,13 +170,14 @@ def status(
     with explained():
         store = Store(folder)
         study = store.study()
-        if as_json:
-            now = _progress(study, store)
-            show_json({**asdict(now), "runs": now.runs, "total_runs": now.total_runs})
-        elif watch:
+        if watch and not as_json:
             _watch(study, store)
+            return
+        now = _progress(study, store, results_of(study, store))
+        if as_json:
+            show_json({**asdict(now), "runs": now.runs, "total_runs": now.total_runs})
         else:
-            console.print(progress_table(study, _progress(study, store)))
+            console.print(progress_table(study, now))
 
 
 def report(folder: Out) -> None:
@@ -210,12 +211,10 @@ def as_many(study: Study) -> int:
     return max(1, (os.cpu_count() or 1) // study.settings.processes)
 
 
-def _progress(study: Study, store: Store) -> Progress:
-    """As the folder shows it now."""
-    results = results_of(study, store)
-    partial = {
-        record.run.key: store.folder(record.run).step() for record in records_of(study, store)
-    }
+def _progress(study: Study, store: Store, results: Mapping[str, Result]) -> Progress:
+    """As the folder shows it now, whose finished runs are these."""
+    unfinished = (run for run in plan(study, results) if run.key not in results)
+    partial = {run.key: store.folder(run).step() for run in unfinished}
     return progress(study, results, partial)
 
 
@@ -223,8 +222,10 @@ def _watch(study: Study, store: Store) -> None:
     """Until all is finished. Ctrl-C ends the watching, not the study."""
     try:
         with Live(console=console, auto_refresh=False) as live:
+            results: Mapping[str, Result] = {}
             while True:
-                now = _progress(study, store)
+                results = results_of(study, store, results)
+                now = _progress(study, store, results)
                 live.update(progress_table(study, now), refresh=True)
                 if now.runs == now.total_runs:
                     return

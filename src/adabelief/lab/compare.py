@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +20,7 @@ from adabelief.lab.study import Record, Result, Study, plan
 from adabelief.lab.workload import Preset
 
 Show = Callable[[Progress], None]
+SHOW_SECONDS = 0.5
 
 
 def declare(
@@ -74,7 +77,7 @@ def conduct(
         study: what to run.
         store: its folder.
         engine: where.
-        show: called with the progress after every change, and every half second.
+        show: called with the progress about every half second, and at the end.
         note: called with a sentence about anything unusual.
 
     Raises:
@@ -82,33 +85,51 @@ def conduct(
     """
     results: dict[str, Result] = {}
     submitted: set[str] = set()
-    while True:
-        known = plan(study, results)
-        new = [each for each in known if each.key not in submitted]
-        results |= store.results(new)
+    untuned: Counter[str] = Counter()  # tuning runs by rival that have not ended
+    due, grown = 0.0, True  # when progress is shown, and whether there may be new runs
+    while grown or not engine.idle:
+        # Not at every turn: a plan looks at every run, and there may be a hundred thousand.
+        new = [each for each in plan(study, results) if each.key not in submitted] if grown else []
+        found = store.results(new)
+        results |= found
         for each in new:
             submitted.add(each.key)
-            if each.key not in results:
+            if each.key not in found:
                 engine.submit(each)
-        if engine.idle and not new:
-            break
-        for ended, amiss in engine.ended(timeout=0.5):
+                untuned[each.rival] += each.phase == "tune"
+        grown = bool(found)
+        for ended, amiss in engine.ended(timeout=SHOW_SECONDS):
             results |= store.results([ended])
+            untuned[ended.rival] -= ended.phase == "tune"
+            grown = grown or (ended.phase == "tune" and not untuned[ended.rival])
             if amiss:
                 note(
                     f"runs/{ended.key}: {amiss} was damaged; the run was done anew and what "
                     "was there is kept beside it as aside-*"
                 )
-        partial = {each.key: store.folder(each).step() for each in engine.running}
-        show(progress(study, results, partial))
+        if time.monotonic() >= due or engine.idle:
+            partial = {each.key: store.folder(each).step() for each in engine.running}
+            show(progress(study, results, partial))
+            due = time.monotonic() + SHOW_SECONDS
 
 
-def results_of(study: Study, store: Store) -> dict[str, Result]:
-    """Results by key of all runs of the study that are finished."""
-    tuning = store.results(plan(study, {}))
-    return tuning | store.results(plan(study, tuning))
+def results_of(
+    study: Study, store: Store, known: Mapping[str, Result] | None = None
+) -> dict[str, Result]:
+    """Results by key of all runs of the study that are finished.
+
+    Args:
+        study: whose runs.
+        store: its folder.
+        known: what was returned before, and is not read again: finished runs do not change.
+    """
+    results = dict(known or {})
+    for _ in range(2):  # the final runs are known when the tuning runs are
+        results |= store.results(run for run in plan(study, results) if run.key not in results)
+    return results
 
 
 def records_of(study: Study, store: Store) -> list[Record]:
     """Everything that the folder holds of the study's runs, finished or not."""
-    return [store.record(each) for each in plan(study, results_of(study, store))]
+    results = results_of(study, store)
+    return [store.record(each, results.get(each.key)) for each in plan(study, results)]

@@ -89,9 +89,8 @@ class RayEngine:
         self._threads = threads
 
     def submit(self, run: Run) -> None:
-        """Queue a run."""
+        """Queue a run; the cluster has it when `ended` is called."""
         self._waiting.append(run)
-        self._fill()
 
     @property
     def running(self) -> list[Run]:

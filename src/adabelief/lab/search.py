@@ -92,8 +92,8 @@ def sobol(space: Space, n: int) -> list[dict[str, Value]]:
     """
     engine = SobolEngine(len(space), scramble=True, seed=SOBOL_SEED)
     return [
-        {name: space[name].at(float(share)) for name, share in zip(space, row, strict=True)}
-        for row in engine.draw(n)
+        {name: space[name].at(share) for name, share in zip(space, row, strict=True)}
+        for row in engine.draw(n).tolist()
     ]
 
 

@@ -18,10 +18,10 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from filelock import FileLock
@@ -124,10 +124,10 @@ class Store:
         found = {run.key: self.folder(run).result() for run in runs}
         return {key: result for key, result in found.items() if result is not None}
 
-    def record(self, run: Run) -> Record:
-        """The run with its result and its rows, as far as they exist."""
+    def record(self, run: Run, result: Result | None = None) -> Record:
+        """The run with its rows and its result, which is read if not given."""
         folder = self.folder(run)
-        return Record(run=run, result=folder.result(), rows=folder.rows())
+        return Record(run=run, result=result or folder.result(), rows=Rows(folder))
 
 
 class RunFolder:
@@ -282,6 +282,33 @@ def _loaded(path: Path) -> dict[str, Any]:
 
 def _step_of(part: Path) -> int:
     return int(part.stem.rpartition("-")[2])
+
+
+class Rows(Sequence[Mapping[str, Any]]):
+    """The rows of a run, read whenever they are looked at: those of all runs may not fit in memory.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        """All of them, from one reading."""
+        return iter(self._folder.rows())
+
+    def __len__(self) -> int:
+        """How many there are now."""
+        return len(self._folder.rows())
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Mapping[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
+        """One or some of them."""
+        return self._folder.rows()[index]
 
 
 def _foreign(root: Path) -> bool:
