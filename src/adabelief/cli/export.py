@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from adabelief.cli.options import Out
 from adabelief.cli.screen import console, explained
-from adabelief.cli.study import Out
 from adabelief.lab.export import EXPORTERS
 from adabelief.lab.export import export as write
 from adabelief.lab.store import Store

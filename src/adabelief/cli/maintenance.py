@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from adabelief.cli.screen import AsJson, console, errors, explained, show_json
-from adabelief.cli.study import (
+from adabelief.cli.options import (
     Against,
     How,
     Out,
@@ -24,6 +23,7 @@ from adabelief.cli.study import (
     as_many,
     declared,
 )
+from adabelief.cli.screen import AsJson, console, errors, explained, show_json
 from adabelief.lab.compare import results_of
 from adabelief.lab.conformance import Finding
 from adabelief.lab.conformance import check as findings_of

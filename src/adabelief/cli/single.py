@@ -11,8 +11,8 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
+from adabelief.cli.options import PresetName, WorkloadName, complete_rivals
 from adabelief.cli.screen import AsJson, console, errors, explained, show_json
-from adabelief.cli.study import PresetName, WorkloadName
 from adabelief.lab.compare import declare
 from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import LocalEngine
@@ -30,7 +30,11 @@ FAILED = 1
 def run(
     workload: WorkloadName,
     optimizer: Annotated[
-        str, typer.Argument(help="A name of `adabelief list`, package.module:Class, WRAPPER+NAME.")
+        str,
+        typer.Argument(
+            help="A name of `adabelief list`, package.module:Class, WRAPPER+NAME.",
+            autocompletion=complete_rivals,
+        ),
     ] = "adabelief",
     lr: Annotated[
         float | None,

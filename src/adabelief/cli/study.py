@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 from rich.live import Live
 
+from adabelief.cli.options import (
+    Against,
+    EngineName,
+    How,
+    Out,
+    PresetName,
+    ProcsPerRun,
+    Seeds,
+    Trials,
+    WhatIsTuned,
+    Workers,
+    WorkloadName,
+    as_many,
+    declared,
+)
 from adabelief.cli.screen import (
     INTERRUPTED,
     WIDTH,
@@ -27,62 +40,18 @@ from adabelief.cli.screen import (
     show_json,
 )
 from adabelief.lab.analysis.analyze import analyze
-from adabelief.lab.compare import Show, conduct, declare, records_of, results_of
+from adabelief.lab.compare import Show, conduct, records_of, results_of
 from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import Engine, LocalEngine
 from adabelief.lab.errors import LabError
-from adabelief.lab.load import Loaded, load
 from adabelief.lab.progress import Clock, Progress, progress
 from adabelief.lab.progress import table as progress_table
 from adabelief.lab.report import write
 from adabelief.lab.report.tables import terminal
-from adabelief.lab.rivals import Search, expand, resolve
 from adabelief.lab.store import Store
 from adabelief.lab.study import Result, Study, plan
-from adabelief.lab.workload import Parallel
 
-SUBJECT = "adabelief"
 WATCH_SECONDS = 2.0
-
-Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
-WorkloadName = Annotated[
-    str, typer.Argument(help="A workload (see `adabelief list`), or your own: FILE.py:NAME.")
-]
-Against = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Rivals of AdaBelief, separated by commas: names of `adabelief list`, "
-        "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all.",
-    ),
-]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Paired seeds of the final runs.")]
-Trials = Annotated[
-    int | None, typer.Option(min=1, help="Points of its search space for every optimizer.")
-]
-PresetName = Annotated[str, typer.Option(help="Size of the comparison.")]
-WhatIsTuned = Annotated[
-    Search | None,
-    typer.Option(
-        help="What is tuned: lr alone; the whole space, with decay and eps; a square grid of lr "
-        "and eps (or decay); or the grids of the AdaBelief paper, which are not equal. The "
-        "preset's if not given.",
-    ),
-]
-ProcsPerRun = Annotated[
-    int | None,
-    typer.Option(min=1, help="Processes that train each run together, by torchrun; else 1."),
-]
-How = Annotated[
-    Parallel | None,
-    typer.Option(
-        help="With --procs-per-run: copied weights (DistributedDataParallel), or shards (FSDP2). "
-        "Else ddp."
-    ),
-]
-EngineName = Literal["local", "ray"]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
-]
 
 
 def compare(
@@ -187,30 +156,6 @@ def report(folder: Out) -> None:
         _report(store.study(), store)
 
 
-def declared(
-    workload: str,
-    against: list[str] | None,
-    preset: str,
-    out: Path | None,
-    **changes: Any,
-) -> tuple[Study, Loaded, Path]:
-    """The study that these options mean, its workload, and its folder.
-
-    Raises:
-        LabError: a name is unknown or a number out of range.
-    """
-    # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
-    sys.path.append(str(Path.cwd()))
-    loaded = load(workload)
-    study = declare(loaded, preset, resolve(_names(against)), **changes)
-    return study, loaded, out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
-
-
-def as_many(study: Study) -> int:
-    """Workers that this machine has processors for."""
-    return max(1, (os.cpu_count() or 1) // study.settings.processes)
-
-
 def _progress(study: Study, store: Store, results: Mapping[str, Result]) -> Progress:
     """As the folder shows it now, whose finished runs are these."""
     unfinished = (run for run in plan(study, results) if run.key not in results)
@@ -232,12 +177,6 @@ def _watch(study: Study, store: Store) -> None:
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _names(against: list[str] | None) -> list[str]:
-    """AdaBelief first, then the others as given, each once."""
-    given = [part.strip() for each in against or ["default"] for part in each.split(",")]
-    return expand([SUBJECT, *(name for name in given if name)])
 
 
 def _trials(study: Study) -> str:
