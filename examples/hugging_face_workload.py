@@ -28,8 +28,9 @@ def pieces(split: str, count: int) -> list[dict[str, Any]]:
 def trainer(preset: Preset, seed: int) -> Trainer:
     """What your script has before `trainer.train()`; optimizer and schedule are not used."""
     width = preset.options["width"]
+    words: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 0, "loss_type": "ForCausalLM"}
     sizes = {"vocab_size": 256, "n_positions": LENGTH, "n_embd": width, "n_layer": 2, "n_head": 2}
-    config = GPT2Config(**sizes, bos_token_id=0, eos_token_id=0, loss_type="ForCausalLM")
+    config = GPT2Config(**sizes, **words)
     arguments = TrainingArguments(
         gettempdir(), seed=seed, per_device_train_batch_size=16, max_grad_norm=1.0,
         report_to="none", use_cpu=True, dataloader_pin_memory=False,

@@ -61,9 +61,7 @@ def hugging_face_workload(
 
     def build(preset: Preset, init_seed: int, data_seed: int) -> HuggingFaceTask:
         seed(init_seed)
-        made = trainer(preset, init_seed)
-        seed(init_seed)  # a Trainer seeds the generators too
-        return HuggingFaceTask(made, init_seed=init_seed, data_seed=data_seed)
+        return HuggingFaceTask(trainer(preset, init_seed), init_seed=init_seed, data_seed=data_seed)
 
     return Workload(name, build, metrics, primary, presets, title, source)
 
