@@ -158,8 +158,9 @@ def report(folder: Out) -> None:
 
 def _progress(study: Study, store: Store, results: Mapping[str, Result]) -> Progress:
     """As the folder shows it now, whose finished runs are these."""
-    unfinished = (run for run in plan(study, results) if run.key not in results)
-    partial = {run.key: store.folder(run).step() for run in unfinished}
+    unfinished = store.begun() - results.keys()
+    runs = (run for run in plan(study, results) if run.key in unfinished)
+    partial = {run.key: store.folder(run).step() for run in runs}
     return progress(study, results, partial)
 
 

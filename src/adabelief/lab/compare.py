@@ -123,9 +123,11 @@ def results_of(
         store: its folder.
         known: what was returned before, and is not read again: finished runs do not change.
     """
-    results = dict(known or {})
-    for _ in range(2):  # the final runs are known when the tuning runs are
-        results |= store.results(run for run in plan(study, results) if run.key not in results)
+    results, begun = dict(known or {}), store.begun()
+    for phase in ("tune", "final"):  # the final runs are known when the tuning runs are
+        runs = (run for run in plan(study, results) if run.phase == phase)
+        new = begun - results.keys()
+        results |= store.results(run for run in runs if run.key in new)
     return results
 
 

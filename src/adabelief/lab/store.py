@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from pydantic import ValidationError
 from adabelief.lab.code import differences, digests
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import is_partial, naming, replace, replace_json, sweep, sync
+from adabelief.lab.identity import check_same
 from adabelief.lab.study import Record, Result, Run, Study
 from adabelief.lab.team import ALONE, Team
 
@@ -63,7 +65,7 @@ class Store:
         path = self.root / "study.json"
         code = digests() if code is None else code
         if path.exists():
-            _check_same(self.root, self.study(), study)
+            check_same(self.root, self.study(), study)
             if not any_code:
                 self._check_code(code)
         elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
@@ -118,6 +120,13 @@ class Store:
     def folder(self, run: Run) -> RunFolder:
         """The run's folder, whether it exists or not."""
         return RunFolder(self.root / "runs" / run.key)
+
+    def begun(self) -> set[str]:
+        """Keys of the runs that have a folder: asking for each of 100,000 takes seconds."""
+        try:
+            return {folder.name for folder in os.scandir(self.root / "runs")}
+        except FileNotFoundError:
+            return set()
 
     def results(self, runs: Iterable[Run]) -> dict[str, Result]:
         """Results by key, of those runs that are finished."""
@@ -318,37 +327,3 @@ def _foreign(root: Path) -> bool:
 
 class _DamagedError(Exception):
     """The named file of a run's folder is not as this program left it."""
-
-
-def _check_same(root: Path, old: Study, new: Study) -> None:
-    """Refuse a study that is not the folder's own, grown by seeds or rivals at most."""
-    was, now = _identity(old), _identity(new)
-    if new.settings.seeds >= old.settings.seeds:
-        was["settings"]["seeds"] = now["settings"]["seeds"]
-    rivals_was, rivals_now = was.pop("rivals"), now.pop("rivals")
-    differences = [
-        f"{name}: {was[name]} there, {now[name]} now" for name in was if was[name] != now[name]
-    ]
-    for name, rival in rivals_was.items():
-        if name not in rivals_now:
-            differences.append(f"rival {name}: there, not now")
-        elif rival != rivals_now[name]:
-            differences.append(f"rival {name}: {rival} there, {rivals_now[name]} now")
-    if differences:
-        listed = "\n  ".join(differences)
-        msg = (
-            f"{root} holds another study; nothing was changed. It differs in\n  {listed}\n"
-            "Name another folder with --out, or repeat the command that made this one."
-        )
-        raise LabError(msg)
-
-
-def _identity(study: Study) -> dict[str, Any]:
-    """What makes a study this one: neither where its file lies nor how things are described."""
-    content = study.model_dump(mode="json", exclude={"source", "title", "data", "rivals"})
-    content["settings"].pop("watermark")
-    content["rivals"] = {
-        rival.name: rival.model_dump(mode="json", exclude={"label", "source"})
-        for rival in study.rivals
-    }
-    return content
