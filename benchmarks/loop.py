@@ -38,9 +38,10 @@ from adabelief.lab.environment import environment
 from adabelief.lab.factory import make
 from adabelief.lab.load import Loaded, load
 from adabelief.lab.rivals import resolve
-from adabelief.lab.store import RunFolder
+from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.study import Run
 from adabelief.lab.supervised import generator
+from adabelief.lab.team import ALONE, Team
 from adabelief.lab.train import Progress, _loop
 from adabelief.lab.workload import Split, Task
 from adabelief.lab.workloads.fashion_mnist import load_splits
@@ -95,7 +96,7 @@ class WithoutFiles(RunFolder):
         """Forget the rows."""
         return 0
 
-    def save(self, state: Mapping[str, Any]) -> None:
+    def save(self, state: Mapping[str, Any], team: Team = ALONE) -> None:
         """Forget the checkpoint."""
 
 

@@ -80,7 +80,9 @@ def study(size: int) -> Study:
     given = options(size)
     names = ["adabelief", *given[given.index("--against") + 1].split(",")]
     _, trials, seeds = SIZES[size]
-    return declare(load(WORKLOAD), "quick", resolve(names), trials, seeds, "space")
+    return declare(
+        load(WORKLOAD), "quick", resolve(names), trials=trials, seeds=seeds, search="space"
+    )
 
 
 def simulate(store: Store, run: Run) -> None:
@@ -275,7 +277,7 @@ ENGINES: Mapping[str, tuple[str, Callable[[Path], Engine]]] = {
 
 def real(name: str, count: int, root: Path) -> dict[str, Any]:
     """Seconds of `count` real runs, one after the other, beside those of their training."""
-    declared = declare(load(WORKLOAD), "smoke", resolve(["adabelief"]), count + 1, 1)
+    declared = declare(load(WORKLOAD), "smoke", resolve(["adabelief"]), trials=count + 1, seeds=1)
     store = Store(root)
     store.open(declared)
     first, *others = declared.tune_runs(declared.rivals[0])

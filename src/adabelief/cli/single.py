@@ -21,7 +21,8 @@ from adabelief.lab.factory import check_arguments
 from adabelief.lab.factory import load as optimizer_class
 from adabelief.lab.load import load
 from adabelief.lab.rivals import resolve
-from adabelief.lab.store import RunFolder, Store
+from adabelief.lab.run_folder import RunFolder
+from adabelief.lab.store import Store
 from adabelief.lab.study import Run
 
 FAILED = 1

@@ -15,7 +15,8 @@ import torch.distributed as dist
 from adabelief.lab import attempts
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
-from adabelief.lab.store import RunFolder, Store
+from adabelief.lab.run_folder import RunFolder
+from adabelief.lab.store import Store
 from adabelief.lab.study import Run
 from adabelief.lab.team import joined
 from adabelief.lab.train import Guard, TeamError, execute

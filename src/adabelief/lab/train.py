@@ -22,8 +22,8 @@ from adabelief.lab.errors import StorageError
 from adabelief.lab.factory import make
 from adabelief.lab.files import replace
 from adabelief.lab.random_state import derived, seed
+from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.snapshot import reinstate, snapshot
-from adabelief.lab.store import RunFolder
 from adabelief.lab.study import Result, Run, Status
 from adabelief.lab.team import ALONE, Team
 from adabelief.lab.workload import Task, Workload
@@ -207,7 +207,7 @@ def _loop(
     task: Task,
     optimizers: Mapping[str, Optimizer],
     progress: Progress,
-    team: Team,
+    team: Team = ALONE,
 ) -> None:
     clock = OptimizerClock(optimizers.values())
     before = progress.optimizer_seconds
