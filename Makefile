@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help compare test test-all compatibility check format bench small-state picture constraints
+.PHONY: help compare test test-all compatibility check format bench small-state scaling loop picture constraints
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,12 @@ bench: .venv/.bench ## measure a step against peers and memory itself; writes do
 
 small-state: .venv/.installed ## train with small state and with float32; writes docs/small_state.md
 	$(BIN)/python -m benchmarks.small_state
+
+scaling: .venv/.ray ## what a study of 10 to 100,000 runs costs beside its runs; writes its table in docs/scaling.md
+	$(BIN)/python -m benchmarks.scaling
+
+loop: .venv/.installed ## the lab's training loop against one written by hand; writes its table in docs/scaling.md
+	$(BIN)/python -m benchmarks.loop
 
 wheel: .venv/.wheel ## a wheel with the kernel, for every Python and manylinux; prints its path last
 	$(BIN)/python packaging/build_wheel.py dist

@@ -249,6 +249,17 @@ def test_mixed_environments_are_counted() -> None:
     assert analyze(declared, found).environments == (({"torch": "2.14"}, 3), ({"torch": "2.13"}, 1))
 
 
+def test_another_commit_is_no_other_environment() -> None:
+    """A commit may change a page of documentation; code that changed is refused by the folder."""
+    declared = study(seeds=1)
+    found = records(declared, {"ours": [1.0]})
+    for index, commit in enumerate(["a", "a", "b-dirty", ""]):
+        environment = {"torch": "2.14"} | ({"commit": commit} if commit else {})
+        found[index] = record(found[index].run, float(index == 1), environment=environment)
+    ((facts, count),) = analyze(declared, found).environments
+    assert (facts, count) == ({"torch": "2.14", "commit": "a, b-dirty"}, 4)
+
+
 def test_the_words_never_claim_more_than_the_verdict() -> None:
     declared = study(("ours", "adam"), rivals=(rival("ours"), rival("adam")))
     found = analyze(declared, records(declared, {"ours": SIX, "adam": [0.0] * 5 + [99.0]}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -162,3 +163,62 @@ def test_plan_says_what_is_wrong_with_a_workload() -> None:
     assert "build must return a Task, got int 3" in refused(
         "plan", f"{TINY}:wrong_task", "--preset", "smoke"
     )
+
+
+def test_run_trains_once_and_shows_every_evaluation(tmp_path: Path) -> None:
+    one = ("run", f"{TINY}:workload", "sgd", "--preset", "smoke", "--out", str(tmp_path))
+    shown = runner.invoke(app, [*one, "--lr", "0.1", "--seed", "3"])
+    assert shown.exit_code == 0, shown.output
+    (folder,) = (tmp_path / "runs").iterdir()
+    spec = json.loads((folder / "spec.json").read_bytes())
+    assert (spec["hyperparameters"]["lr"], spec["init_seed"], spec["data_seed"]) == (0.1, 3, 3)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert {row["split"] for row in rows} == {"train", "valid"}, "test data are for final runs"
+    for row in rows:
+        if row["split"] == "train":
+            assert f"{row['loss']:.5g}" in shown.output
+    before = (folder / "result.json").stat()
+    told = runner.invoke(app, [*one, "--lr", "0.1", "--seed", "3", "--json"])
+    assert (folder / "result.json").stat() == before, "the same run is not made twice"
+    assert json.loads(told.stdout)["result"]["status"] == "ok"
+    assert json.loads(told.stdout)["rows"] == rows
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--set", "momentum"), "--set wants NAME=VALUE, got 'momentum'"),
+        (("--set", "momentum=much"), "--set momentum: the value must be JSON"),
+        (("--set", "momentun=0.9"), "takes no argument momentun"),
+    ],
+)
+def test_run_says_what_is_wrong_before_anything_runs(
+    tmp_path: Path, options: tuple[str, ...], message: str
+) -> None:
+    out = tmp_path / "runs"
+    one = ("run", f"{TINY}:workload", "sgd", "--preset", "smoke", "--out", str(out))
+    assert message in refused(*one, *options)
+    assert not out.exists()
+
+
+def test_run_that_diverges_ends_with_one_and_says_so(tmp_path: Path) -> None:
+    one = ("run", f"{TINY}:workload", "adam", "--preset", "poisoned", "--out", str(tmp_path))
+    assert "diverged: the training loss was nan at step 6" in refused(*one)
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("adabelief compare fash", "fashion-mnist"),
+        ("adabelief compare --against adam,rad", "adam,radam"),
+        ("adabelief plan --preset smo", "smoke"),
+        ("adabelief run fashion-mnist yo", "yogi"),
+    ],
+)
+def test_the_shell_completes_names(typed: str, offered: str) -> None:
+    asked = {"_ADABELIEF_COMPLETE": "complete_bash", "COMP_WORDS": typed}
+    ended = subprocess.run(
+        [Path(sys.executable).parent / "adabelief"], capture_output=True, text=True, check=False,
+        env={**os.environ, **asked, "COMP_CWORD": str(len(typed.split()) - 1)},
+    )  # fmt: skip
+    assert offered in ended.stdout.split()

@@ -118,3 +118,19 @@ def test_a_changed_file_is_another_workload(tmp_path: Path) -> None:
     assert load(f"{copy}:workload").hash == load(f"{TINY}:workload").hash
     copy.write_bytes(TINY.read_bytes() + b"\n")
     assert load(f"{copy}:workload").hash != load(f"{TINY}:workload").hash
+
+
+def test_a_function_may_return_the_workload(tmp_path: Path) -> None:
+    file = tmp_path / "functions.py"
+    file.write_text(
+        "from adabelief.lab.workloads import WORKLOADS\n"
+        "def good(): return WORKLOADS['fashion-mnist']\n"
+        "def nothing(): pass\n"
+        "def raises(): return 1 / 0\n"
+    )
+    assert load(f"{file}:good").workload is load("fashion-mnist").workload
+    assert load(f"{file}:good").source.endswith("functions.py:good")
+    with pytest.raises(LabError, match="'nothing', it has a function that returns a NoneType"):
+        load(f"{file}:nothing")
+    with pytest.raises(LabError, match=r"raises\(\) raised ZeroDivisionError"):
+        load(f"{file}:raises")

@@ -33,13 +33,18 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("name", NAMES)
+WORKLOADS = ("hugging_face_workload", "lightning_workload", "own_model")
+
+
+@pytest.mark.parametrize("name", [*NAMES, *WORKLOADS])
 def test_it_reads_like_documentation(name: str) -> None:
     """Short, with a text that says how to run it, and importable without running."""
     text = (EXAMPLES / f"{name}.py").read_text("utf-8")
     assert len(text.splitlines()) <= 60
     tree = ast.parse(text)
-    assert f"Run it with: python examples/{name}.py" in (ast.get_docstring(tree) or "")
+    command = f"adabelief compare examples/{name}.py:workload"
+    how = command if name in WORKLOADS else f"python examples/{name}.py"
+    assert f"Run it with: {how}" in (ast.get_docstring(tree) or "")
     for node in tree.body:
         if isinstance(node, ast.If):
             assert ast.unparse(node.test) == "__name__ == '__main__'"

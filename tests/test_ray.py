@@ -17,6 +17,9 @@ from processes import TINY, group_members, kill, run, start, wait_until
 
 pytest.importorskip("ray", reason='needs Ray: pip install "adabelief[ray]"')
 
+WORKLOADS = Path(__file__).parent / "workloads"
+FAULTY, TOGETHER = WORKLOADS / "faulty.py", WORKLOADS / "together.py"
+
 # Each start of a cluster takes seconds, each worker imports torch.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -206,6 +209,27 @@ def test_without_an_address_a_cluster_is_started_here(local: Path, tmp_path: Pat
     assert ended.returncode == 0, ended.stderr
     assert metrics(tmp_path / "out") == metrics(local)
     assert not list(tmp_path.rglob("nonce*"))
+
+
+def test_a_run_that_hangs_ends_as_a_timeout_and_the_others_are_done(tmp_path: Path) -> None:
+    """The worker ends itself; Ray starts the task again, which finds the result."""
+    ended = run(
+        "compare", f"{FAULTY}:hangs", "--preset", "smoke", "--against", "sgd", "--engine", "ray",
+        "--time-limit", "10", "--out", str(tmp_path),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    ends = [json.loads(path.read_bytes()) for path in tmp_path.glob("runs/*/result.json")]
+    assert sorted(end["status"] for end in ends) == ["ok"] * 4 + ["timeout"] * 2
+
+
+def test_a_run_in_two_processes_is_torchrun_inside_one_task(tmp_path: Path) -> None:
+    study = (f"{TOGETHER}:noisy", "--preset", "smoke", "--against", "adam", "--procs-per-run", "2")
+    for engine, where in (("local", ()), ("ray", ("--cpus", "1"))):
+        out = str(tmp_path / engine)
+        ended = run("compare", *study, "--engine", engine, *where, "--out", out)
+        assert ended.returncode == 0, ended.stderr
+    assert len(metrics(tmp_path / "local")) == 4
+    assert metrics(tmp_path / "ray") == metrics(tmp_path / "local")
 
 
 @pytest.mark.parametrize(

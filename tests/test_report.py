@@ -16,10 +16,11 @@ from rich.console import Console
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.report import write
 from adabelief.lab.report.charts import charts
-from adabelief.lab.report.figures import png
+from adabelief.lab.report.figures import files
 from adabelief.lab.report.page import html
 from adabelief.lab.report.palette import LIGHT, dash_index
-from adabelief.lab.report.tables import runs_csv, terminal
+from adabelief.lab.report.runs import runs_csv
+from adabelief.lab.report.tables import terminal
 from adabelief.lab.search import LogRange, point_text
 from adabelief.lab.study import Record, Study, plan
 from adabelief.lab.workload import Metric, Preset
@@ -125,7 +126,9 @@ def test_every_run_is_linked_by_its_folder(text: str) -> None:
     page, _ = parsed(text)
     _, found = complete()
     linked = set(page.every("href"))
-    assert {f"runs/{one.run.key}/" for one in found} <= linked
+    for one in found:
+        names = ("", "spec.json", "metrics.jsonl", "result.json")
+        assert {f"runs/{one.run.key}/{name}" for name in names} <= linked
     anchors = {address[1:] for address in linked if address.startswith("#")}
     assert anchors
     assert anchors <= set(page.every("id"))
@@ -145,7 +148,7 @@ def test_text_from_a_study_is_never_markup() -> None:
     found = records(declared, {"ours": [1.0, 2.0], "adam": [1.0, 1.0]})
     found[-1] = record(found[-1].run, "failed", reason="<img src=y>")
     page, own = shown(declared, found)
-    assert [tag for tag, _ in page.elements].count("script") == 2
+    assert [tag for tag, _ in page.elements].count("script") == 3  # data, sorting, charts
     assert not {"img", "b"} & {tag for tag, attrs in page.elements if attrs.get("alt") is None}
     assert EVIL in page.words
     assert chart_data(own)["charts"][0]["rows"][0]["label"] == EVIL
@@ -154,8 +157,10 @@ def test_text_from_a_study_is_never_markup() -> None:
 def test_labels_are_no_mathematics_in_figures() -> None:
     declared = study(rivals=(rival("ours", EVIL), rival("adam")), seeds=1, title=EVIL)
     comparison = analyze(declared, records(declared, {"ours": [1.0], "adam": [2.0]}))
+    starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
     for chart in charts(comparison):
-        assert png(chart, EVIL).startswith(b"\x89PNG")
+        for kind, content in files(chart, EVIL):
+            assert content.startswith(starts[kind])
 
 
 def test_chart_data_stay_valid_json_when_values_are_not_finite() -> None:
@@ -202,7 +207,9 @@ def test_a_watermark_is_on_the_page_and_in_the_figures() -> None:
     page, own = shown(declared, found)
     assert page.words.count("Reduced data") == 1 + len(chart_data(own)["charts"]) + 1
     chart = charts(analyze(declared, found))[0]
-    assert png(chart, "Reduced data") != png(chart, "")
+    (_, svg), (_, without) = *files(chart, "Reduced data", ["svg"]), *files(chart, "", ["svg"])
+    assert b"<!-- Reduced data -->" in svg
+    assert b"<!-- Reduced data -->" not in without
 
 
 def test_mixed_environments_are_pointed_out() -> None:
@@ -259,19 +266,10 @@ def test_the_csv_summary_holds_the_comparison(folder: Path) -> None:
     assert by_name["ours"]["subject_is"] == ""
 
 
-def test_figures_are_png_files_of_the_drawn_size(folder: Path) -> None:
-    files = sorted((folder / "figures").iterdir())
-    assert [file.name for file in files] == [
-        "loss.png",
-        "metric.png",
-        "seeds.png",
-        "sensitivity.png",
-        "target.png",
-        "tuning.png",
-    ]
+def test_figures_have_the_drawn_size_and_are_not_blank(folder: Path) -> None:
     from matplotlib.image import imread  # noqa: PLC0415, only here is a PNG read
 
-    for file in files:
+    for file in (folder / "figures").glob("*.png"):
         pixels = imread(file)
         assert pixels.shape[1] == 1200
         assert pixels.std() > 0.01, "it is not blank"
@@ -359,7 +357,7 @@ def test_other_knobs_are_shown_by_name_and_their_trials_are_not_joined() -> None
     assert "3 tuning trials over its whole search space, then" in page.words
     assert "the first 3 points of a Sobol sequence" in page.words
     (chart,) = [one for one in chart_data(own)["charts"] if one["name"] == "sensitivity"]
-    assert [line["joined"] for line in chart["lines"]] == [False, False]
+    assert [line["joined"] for line in chart["lines"]] == [False, True]
 
 
 def test_no_two_of_many_rivals_look_alike() -> None:
@@ -395,12 +393,18 @@ def test_the_terminal_table_marks_winners_at_an_end_and_means_of_survivors() -> 
 def test_writing_leaves_the_report_and_nothing_else(folder: Path, text: str) -> None:
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     drawn = ("loss", "metric", "seeds", "sensitivity", "target", "tuning")
-    figures = {f"figures/{name}.png" for name in drawn}
-    assert names == {"report.html", "runs.csv", "summary.csv"} | figures
+    figures = {f"figures/{name}.{kind}" for name in drawn for kind in ("png", "pdf", "svg")}
+    printed = ("costs", "results", "verdicts")
+    tables = {f"tables/{name}.{kind}" for name in printed for kind in ("md", "tex")}
+    data = {"runs.csv", "runs.parquet", "summary.csv"}
+    assert names == {"report.html"} | data | figures | tables
+    assert names - {"report.html"} <= set(parsed(text)[0].every("href"))
     assert "Nothing has finished" not in text
 
 
-@pytest.mark.parametrize(("module", "package"), [("page", "jinja2"), ("figures", "matplotlib")])
+@pytest.mark.parametrize(
+    ("module", "package"), [("page", "jinja2"), ("figures", "matplotlib"), ("runs", "pyarrow")]
+)
 def test_a_missing_extra_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, package: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -82,6 +83,48 @@ def test_ctrl_c_ends_everything_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert f"--out {tmp_path}" in " ".join(err.split())
     assert "Traceback" not in err
     assert not group_members(driver.pid)
+
+
+def test_the_second_ctrl_c_ends_it_at_once_and_loses_nothing(
+    uninterrupted: Path, tmp_path: Path
+) -> None:
+    compare = ("compare", *STUDY, "--out", str(tmp_path))
+    driver = start(*compare, pause=0.1)
+    wait_until(lambda: rows(tmp_path) > 0)
+    assert driver.stderr is not None
+    os.killpg(driver.pid, signal.SIGINT)
+    first = driver.stderr.readline() + driver.stderr.readline()
+    os.killpg(driver.pid, signal.SIGINT)
+    _, rest = driver.communicate(timeout=60)
+    assert driver.returncode == 130
+    assert "Stopped." in first
+    assert "Traceback" not in rest
+    wait_until(lambda: not group_members(driver.pid), 60)
+    ended = run(*compare)
+    assert ended.returncode == 0, ended.stderr
+    assert metrics(tmp_path) == metrics(uninterrupted)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None or sys.platform != "linux", reason="preloads C code")
+def test_a_wall_clock_that_jumps_changes_nothing(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / "jumps.so"
+    source = Path(__file__).parent / "clock" / "jumps.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+    says = "import time; a = time.time(); time.sleep(1); print(abs(time.time() - a) > 80_000)"
+    jumped = subprocess.run(
+        [sys.executable, "-c", says], capture_output=True, text=True, check=True
+    )
+    assert jumped.stdout == "True\n", "the clock did not jump: the test is void"
+    root = tmp_path / "study"
+    ended = run("compare", *STUDY, "--time-limit", "300", "--out", str(root))
+    assert ended.returncode == 0, ended.stderr
+    assert metrics(root) == metrics(uninterrupted)
+    ends = [Result.model_validate_json(p.read_bytes()) for p in root.glob("runs/*/result.json")]
+    assert all(0 < end.seconds < 300 for end in ends)
+    assert all(0 < end.optimizer_seconds < end.seconds for end in ends)
 
 
 def test_a_study_that_is_finished_only_reports(uninterrupted: Path) -> None:

@@ -142,6 +142,29 @@ def test_the_paper_s_decay_is_5e_4_and_coupled_for_all_but_adamw() -> None:
     assert belief.arguments(belief.plan(1, "paper")[0])["eps"] == 1e-8
 
 
+@pytest.mark.parametrize("name", RIVALS)
+def test_a_grid_gives_everybody_as_many_trials(name: str) -> None:
+    """lr × eps, else lr × weight_decay, else lr alone with as many points."""
+    rival = RIVALS[name]
+    points = rival.plan(9, "grid")
+    assert len({tuple(point.items()) for point in points}) == len(points) == 9
+    beside = "eps" if "eps" in rival.space else "weight_decay"
+    knobs = ("lr", beside) if beside in rival.space else ("lr",)
+    for knob in knobs:
+        searched = rival.space[knob]
+        assert isinstance(searched, LogRange)
+        tried = list(dict.fromkeys(point[knob] for point in points))
+        assert tried == searched.points(3 if len(knobs) == 2 else 9)
+    assert all(tuple(point) == knobs for point in points)
+
+
+def test_a_grid_of_eps_tries_the_same_floors_of_adam_and_adabelief() -> None:
+    """At β2 = 0.999 Adam's ε is AdaBelief's 1e-3 ε² (docs/algorithm.md)."""
+    adam, belief = (RIVALS[name].plan(25, "grid") for name in ("adam", "adabelief"))
+    floors = [1e-3 * float(point["eps"]) ** 2 for point in adam]
+    assert [float(point["eps"]) for point in belief] == pytest.approx(floors, rel=1e-3)
+
+
 def test_a_rival_that_the_paper_does_not_have_searches_its_space() -> None:
     assert RIVALS["padam"].plan(6, "paper") == RIVALS["padam"].plan(6, "space")
 
@@ -158,7 +181,7 @@ def test_eadam_and_adabelief_differ_by_the_belief_only() -> None:
 
 
 @pytest.mark.parametrize("name", RIVALS)
-@pytest.mark.parametrize("search", ["lr", "space", "paper"])
+@pytest.mark.parametrize("search", ["lr", "space", "grid", "paper"])
 def test_every_point_can_be_made(name: str, search: Search) -> None:
     rival = RIVALS[name]
     for point in (rival.plan(4, search)[0], rival.plan(4, search)[-1]):

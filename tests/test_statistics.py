@@ -189,3 +189,12 @@ def test_holm_never_exceeds_one_and_leaves_a_single_p_alone() -> None:
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([0.03]) == [0.03]
     assert holm([]) == []
+
+
+def test_random_patterns_are_the_same_however_many_are_drawn_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    differences = np.random.default_rng(5).normal(0.3, 1.0, size=31)
+    p = sign_flip_p(differences)
+    monkeypatch.setattr(statistics, "BLOCK", statistics.MONTE_CARLO_DRAWS)
+    assert sign_flip_p(differences) == p

@@ -12,8 +12,9 @@ from adabelief.lab.compare import declare
 from adabelief.lab.errors import LabError, StorageError
 from adabelief.lab.load import load
 from adabelief.lab.rivals import WRAPPERS, resolve
+from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.schedule import Schedule
-from adabelief.lab.store import RunFolder, Store
+from adabelief.lab.store import Store
 from adabelief.lab.study import Run, Study
 from adabelief.lab.train import execute
 

@@ -16,7 +16,7 @@ from adabelief.lab.study import Result, Run, Study, plan, select
 
 @pytest.fixture
 def study() -> Study:
-    return declare(load("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]), 3, 2)
+    return declare(load("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]), trials=3, seeds=2)
 
 
 def ended(value: float | None, status: str = "ok") -> Result:
@@ -97,6 +97,16 @@ def test_other_searches_choose_a_whole_point(search: Search) -> None:
     assert progress(study, results).rivals[0].best == point_text(chosen.point)
 
 
+@pytest.mark.parametrize("names", [["adamw", "sgd"], ["msvag"]])
+def test_a_grid_that_is_no_square_is_refused(names: list[str]) -> None:
+    """Also where every rival searches lr alone: the declaration would mean another budget."""
+    loaded, rivals = load("fashion-mnist"), resolve(names)
+    with pytest.raises(LabError, match=r"square number of trials.*got 7; the nearest are 4 and 9"):
+        declare(loaded, "smoke", rivals, trials=7, search="grid")
+    study = declare(loaded, "smoke", rivals, trials=4, search="grid")
+    assert [len(study.tune_runs(rival)) for rival in rivals] == [4] * len(rivals)
+
+
 def test_a_rival_that_always_diverges_has_no_final_runs(study: Study) -> None:
     results = finish(study.tune_runs(study.rivals[0]), None, None, None)
     assert all(run.phase == "tune" for run in plan(study, results))
@@ -135,5 +145,18 @@ def test_presets_and_sizes_out_of_range_are_refused() -> None:
     loaded = load("fashion-mnist")
     with pytest.raises(LabError, match="no preset 'huge'; it has quick, smoke"):
         preset_of(loaded.workload, "huge")
-    with pytest.raises(LabError, match="seeds must be 1 or more, got 0"):
+    with pytest.raises(LabError, match="seeds must be greater than or equal to 1, got 0"):
         declare(loaded, "smoke", resolve(["adabelief"]), seeds=0)
+
+
+def test_runs_are_made_once_and_anew_for_whatever_was_changed(study: Study) -> None:
+    rival = study.rivals[0]
+    first, chosen = study.tune_runs(rival)[0], study.points(rival)[0]
+    assert study.tune_runs(rival)[0] is first
+    assert study.final_runs(rival, chosen)[0] is study.final_runs(rival, dict(chosen))[0]
+    fewer = study.model_copy(update={"settings": study.settings.model_copy(update={"trials": 2})})
+    assert (len(fewer.tune_runs(rival)), len(study.tune_runs(rival))) == (2, 3)
+    other = rival.model_copy(update={"optimizer": "torch.optim:Adam"})
+    assert {run.optimizer for run in study.tune_runs(other)} == {"torch.optim:Adam"}
+    assert {run.optimizer for run in study.final_runs(other, chosen)} == {"torch.optim:Adam"}
+    assert study.tune_runs(rival) == [first, *study.tune_runs(rival)[1:]]

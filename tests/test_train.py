@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.schedule import Schedule
-from adabelief.lab.store import RunFolder
 from adabelief.lab.study import Run
 from adabelief.lab.train import execute
 from adabelief.lab.workload import Metric, Preset, Split, Task, Workload

@@ -36,7 +36,7 @@ disable_error_code = no-any-return
 follow_imports = skip
 ignore_missing_imports = True
 
-[mypy-lightning_module]
+[mypy-lightning_module,lightning_workload]
 disallow_subclassing_any = False
 """
 

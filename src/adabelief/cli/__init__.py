@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from adabelief.cli.belief import inspect
 from adabelief.cli.bench import bench
+from adabelief.cli.export import export
 from adabelief.cli.listing import data, list_
 from adabelief.cli.maintenance import check, pack, plan, unpack, verify
+from adabelief.cli.single import run
 from adabelief.cli.study import compare, report, status
 
 app = typer.Typer(
@@ -15,8 +18,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verb in (compare, plan, status, report, check, verify, pack, unpack):
+for verb in (compare, plan, run, status, report, check, verify, pack, unpack, export):
     app.command()(verb)
 app.command(name="list")(list_)
 app.command()(data)
 app.command()(bench)
+app.command()(inspect)

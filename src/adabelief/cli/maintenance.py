@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,18 +9,21 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from adabelief.cli.screen import AsJson, console, errors, explained, show_json
-from adabelief.cli.study import (
+from adabelief.cli.options import (
     Against,
+    How,
     Out,
     PresetName,
+    ProcsPerRun,
     Seeds,
     Trials,
     WhatIsTuned,
     Workers,
     WorkloadName,
+    as_many,
     declared,
 )
+from adabelief.cli.screen import AsJson, console, errors, explained, show_json
 from adabelief.lab.compare import results_of
 from adabelief.lab.conformance import Finding
 from adabelief.lab.conformance import check as findings_of
@@ -46,6 +48,8 @@ def plan(
     preset: PresetName = "quick",
     search: WhatIsTuned = None,
     workers: Workers = None,
+    procs_per_run: ProcsPerRun = None,
+    parallel: How = None,
     out: Annotated[
         Path | None, typer.Option(help="A study's folder, whose finished runs are counted.")
     ] = None,
@@ -53,13 +57,23 @@ def plan(
 ) -> None:
     """Show what `compare` would run with the same options, and about how long. Runs nothing."""
     with explained():
-        study, loaded, folder = declared(workload, against, seeds, trials, preset, search, out)
+        study, loaded, folder = declared(
+            workload,
+            against,
+            preset,
+            out,
+            seeds=seeds,
+            trials=trials,
+            search=search,
+            processes=procs_per_run,
+            parallel=parallel,
+        )
         store = Store(folder)
         results = results_of(study, store)
         rehearse(loaded.workload, study.settings)  # its author's mistakes, in words
         guess = estimate(study, loaded.workload, results)
         left = study.n_runs - len(results)
-        at_once = workers or os.cpu_count() or 1
+        at_once = workers or as_many(study)
         seconds = guess.seconds * -(-left // at_once)
         rows = [
             {
@@ -161,7 +175,7 @@ def verify(
                 console.print(f"        {verdict.difference}", highlight=False, markup=False)
 
         reference = study.source or study.workload
-        found = make_again(store, chosen, reference, workers or os.cpu_count() or 1, show)
+        found = make_again(store, chosen, reference, workers or as_many(study), show)
         differing = sum(bool(verdict.difference) for verdict in found)
         console.print(f"{len(found)} runs made again, {differing} differ.", highlight=False)
         if differing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,12 +41,19 @@ def command() -> str:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """A mistake ends with its message and exit code 1, not with a traceback."""
+    """No traceback: a mistake ends with its message and exit code 1, Ctrl-C with 130."""
     try:
         yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
     except LabError as error:
         errors.print(f"adabelief: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(1) from None
+
+
+def hurry() -> None:
+    """From now on Ctrl-C ends this process at once: workers end by themselves when it is gone."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]

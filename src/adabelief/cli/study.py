@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.live import Live
 
+from adabelief.cli.options import (
+    Against,
+    EngineName,
+    How,
+    Out,
+    PresetName,
+    ProcsPerRun,
+    Seeds,
+    Trials,
+    WhatIsTuned,
+    Workers,
+    WorkloadName,
+    as_many,
+    declared,
+)
 from adabelief.cli.screen import (
     INTERRUPTED,
     WIDTH,
@@ -23,52 +36,22 @@ from adabelief.cli.screen import (
     console,
     errors,
     explained,
+    hurry,
     show_json,
 )
 from adabelief.lab.analysis.analyze import analyze
-from adabelief.lab.compare import Show, conduct, declare, records_of, results_of
-from adabelief.lab.contract import preset_of, rehearse
+from adabelief.lab.compare import Show, conduct, records_of, results_of
+from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import Engine, LocalEngine
 from adabelief.lab.errors import LabError
-from adabelief.lab.load import Loaded, load
 from adabelief.lab.progress import Clock, Progress, progress
 from adabelief.lab.progress import table as progress_table
 from adabelief.lab.report import write
 from adabelief.lab.report.tables import terminal
-from adabelief.lab.rivals import Search, expand, resolve
 from adabelief.lab.store import Store
-from adabelief.lab.study import Study
+from adabelief.lab.study import Result, Study, plan
 
-SUBJECT = "adabelief"
 WATCH_SECONDS = 2.0
-
-Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
-WorkloadName = Annotated[
-    str, typer.Argument(help="A workload (see `adabelief list`), or your own: FILE.py:NAME.")
-]
-Against = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Rivals of AdaBelief, separated by commas: names of `adabelief list`, "
-        "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all.",
-    ),
-]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Paired seeds of the final runs.")]
-Trials = Annotated[
-    int | None, typer.Option(min=1, help="Points of its search space for every optimizer.")
-]
-PresetName = Annotated[str, typer.Option(help="Size of the comparison.")]
-WhatIsTuned = Annotated[
-    Search | None,
-    typer.Option(
-        help="What is tuned: lr alone; the whole space, with decay and eps; or the grids of "
-        "the AdaBelief paper, which are not equal. The preset's if not given.",
-    ),
-]
-EngineName = Literal["local", "ray"]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
-]
 
 
 def compare(
@@ -79,6 +62,8 @@ def compare(
     preset: PresetName = "quick",
     search: WhatIsTuned = None,
     workers: Workers = None,
+    procs_per_run: ProcsPerRun = None,
+    parallel: How = None,
     engine: Annotated[
         EngineName, typer.Option(help="This machine's processes, or a Ray cluster.")
     ] = "local",
@@ -88,7 +73,10 @@ def compare(
     ] = None,
     cpus: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Processors of each run on Ray, threads of torch; else 1."),
+        typer.Option(
+            min=0.01,
+            help="Processors of each run on Ray, threads of torch; else one for each process.",
+        ),
     ] = None,
     gpus: Annotated[
         float | None,
@@ -112,17 +100,27 @@ def compare(
     """
     with explained():
         _check_engine(engine, workers=workers, address=address, cpus=cpus, gpus=gpus)
-        study, loaded, folder = declared(workload, against, seeds, trials, preset, search, out)
+        study, loaded, folder = declared(
+            workload,
+            against,
+            preset,
+            out,
+            seeds=seeds,
+            trials=trials,
+            search=search,
+            processes=procs_per_run,
+            parallel=parallel,
+        )
         store = Store(folder)
-        rehearse(loaded.workload, preset_of(loaded.workload, preset))
+        rehearse(loaded.workload, study.settings)
         store.open(study, any_code=any_code)
-        at_once = workers or os.cpu_count() or 1
+        at_once = workers or as_many(study)
 
         def start() -> Engine:
             reference = loaded.source or workload
             if engine == "local":
                 return LocalEngine(store.root, reference, at_once, time_limit=time_limit)
-            each = (1.0 if cpus is None else cpus, gpus or 0.0)
+            each = (float(study.settings.processes) if cpus is None else cpus, gpus or 0.0)
             return _ray(store.root, reference, address, *each, time_limit)
 
         where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
@@ -141,13 +139,14 @@ def status(
     with explained():
         store = Store(folder)
         study = store.study()
-        if as_json:
-            now = _progress(study, store)
-            show_json({**asdict(now), "runs": now.runs, "total_runs": now.total_runs})
-        elif watch:
+        if watch and not as_json:
             _watch(study, store)
+            return
+        now = _progress(study, store, results_of(study, store))
+        if as_json:
+            show_json({**asdict(now), "runs": now.runs, "total_runs": now.total_runs})
         else:
-            console.print(progress_table(study, _progress(study, store)))
+            console.print(progress_table(study, now))
 
 
 def report(folder: Out) -> None:
@@ -157,33 +156,11 @@ def report(folder: Out) -> None:
         _report(store.study(), store)
 
 
-def declared(
-    workload: str,
-    against: list[str] | None,
-    seeds: int | None,
-    trials: int | None,
-    preset: str,
-    search: Search | None,
-    out: Path | None,
-) -> tuple[Study, Loaded, Path]:
-    """The study that these options mean, its workload, and its folder.
-
-    Raises:
-        LabError: a name is unknown or a number out of range.
-    """
-    # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
-    sys.path.append(str(Path.cwd()))
-    loaded = load(workload)
-    study = declare(loaded, preset, resolve(_names(against)), trials, seeds, search)
-    return study, loaded, out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
-
-
-def _progress(study: Study, store: Store) -> Progress:
-    """As the folder shows it now."""
-    results = results_of(study, store)
-    partial = {
-        record.run.key: store.folder(record.run).step() for record in records_of(study, store)
-    }
+def _progress(study: Study, store: Store, results: Mapping[str, Result]) -> Progress:
+    """As the folder shows it now, whose finished runs are these."""
+    unfinished = store.begun() - results.keys()
+    runs = (run for run in plan(study, results) if run.key in unfinished)
+    partial = {run.key: store.folder(run).step() for run in runs}
     return progress(study, results, partial)
 
 
@@ -191,20 +168,16 @@ def _watch(study: Study, store: Store) -> None:
     """Until all is finished. Ctrl-C ends the watching, not the study."""
     try:
         with Live(console=console, auto_refresh=False) as live:
+            results: Mapping[str, Result] = {}
             while True:
-                now = _progress(study, store)
+                results = results_of(study, store, results)
+                now = _progress(study, store, results)
                 live.update(progress_table(study, now), refresh=True)
                 if now.runs == now.total_runs:
                     return
                 time.sleep(WATCH_SECONDS)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _names(against: list[str] | None) -> list[str]:
-    """AdaBelief first, then the others as given, each once."""
-    given = [part.strip() for each in against or ["default"] for part in each.split(",")]
-    return expand([SUBJECT, *(name for name in given if name)])
 
 
 def _trials(study: Study) -> str:
@@ -255,6 +228,7 @@ def _run(study: Study, store: Store, start: Callable[[], Engine], where: str) ->
         with _display(study, clock) as show:
             conduct(study, store, engine, show, lambda text: errors.print(f"Note: {text}"))
     except KeyboardInterrupt:
+        hurry()
         errors.print(
             f"\nStopped. Nothing finished is lost; go on with\n  {command()}", highlight=False
         )
@@ -292,4 +266,5 @@ def _report(study: Study, store: Store) -> None:
     except ImportError as error:  # the numbers are there; only the page is not
         msg = f"{error}; then: adabelief report {shlex.quote(str(store.root))}"
         raise LabError(msg) from None
+    console.print("Figures, tables (Markdown, LaTeX), runs.csv and runs.parquet lie beside it.")
     console.print(f"Report: {path}", soft_wrap=True, highlight=False)

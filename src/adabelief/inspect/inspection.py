@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adabelief.inspect.findings import Finding, findings
+from adabelief.inspect.findings import Finding, Kind, findings
 from adabelief.inspect.measures import Measures, measure
 from adabelief.inspect.samples import Sample
 
@@ -53,7 +54,7 @@ class Inspection:
         return found + list(self._of_parameters(known, of_groups))
 
     def _of_parameters(
-        self, known: set[str], of_groups: Sequence[Sequence[Finding]]
+        self, known: set[Kind], of_groups: Sequence[Sequence[Finding]]
     ) -> Iterator[Finding]:
         """One for each kind: the first that has it speaks, the others are named."""
         alike: dict[str, list[Finding]] = {}
@@ -81,12 +82,12 @@ class Inspection:
         return [_cells(measures) for measures in shown]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: every measure, and the findings."""
+        """For JSON: every measure, and the findings. What is not finite is None."""
         return {
-            "all": asdict(self.whole),
-            "groups": [asdict(group) for group in self.groups],
+            "all": _plain(asdict(self.whole)),
+            "groups": [_plain(asdict(group)) for group in self.groups],
             "parameters": [
-                {"group": self.members[index], **asdict(parameter)}
+                {"group": self.members[index], **_plain(asdict(parameter))}
                 for index, parameter in enumerate(self.parameters)
             ],
             "findings": [finding._asdict() for finding in self.findings()],
@@ -122,6 +123,15 @@ class Inspection:
             lines.append("  ".join([first, *rest]).rstrip())
         lines += [f"{finding.name}: {finding.text}." for finding in self.findings()]
         return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cells(m: Measures) -> list[str]:

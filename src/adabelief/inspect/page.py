@@ -1,4 +1,4 @@
-"""An inspection as one HTML file: what is worth a sentence, the table, and the denominators drawn."""
+"""An inspection as one HTML file: findings, denominators drawn, and the table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from adabelief.inspect.measures import Measures
 WIDTH, HEIGHT, MARGIN = 640, 120, 24
 
 STYLE = """
-:root { color-scheme: light dark; --ink: #1f2328; --faint: #d8dde2; --bar: #2f6fb3; --floor: #9a6700; }
+:root { color-scheme: light dark; --ink: #1f2328; --faint: #d8dde2; --bar: #2f6fb3;
+  --floor: #9a6700; }
 @media (prefers-color-scheme: dark) {
   :root { --ink: #e6e8eb; --faint: #3b4148; --bar: #6ea8e6; --floor: #e3b341; }
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +12,15 @@ from pathlib import Path
 import adabelief
 
 # They read numbers, and make none.
-READERS = ("bench/", "inspect/", "cli/", "lab/analysis/", "lab/report/", "lab/data/catalogue.py")
+READERS = (
+    "bench/",
+    "cli/",
+    "inspect/",
+    "lab/analysis/",
+    "lab/data/catalogue.py",
+    "lab/export/",
+    "lab/report/",
+)
 SUFFIXES = (".py", ".c", ".h", ".inc")
 
 
@@ -25,6 +35,33 @@ def digests() -> Mapping[str, str]:
         for name, path in names.items()
         if not name.startswith(READERS)
     }
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """The commit of this checkout, with "-dirty" behind it where files are changed.
+
+    "" where the package is installed and not a checkout, or there is no git.
+    """
+    file = Path(adabelief.__file__)
+    # Tracked: a virtual environment may lie in somebody else's repository.
+    found = _git(file.parent, "ls-files", "--error-unmatch", file.name)
+    return found and _git(file.parent, "describe", "--always", "--dirty", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

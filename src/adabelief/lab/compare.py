@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
 
 from adabelief.lab.contract import preset_of
 from adabelief.lab.engine import Engine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded
 from adabelief.lab.progress import Progress, progress
-from adabelief.lab.rivals import Rival, Search
+from adabelief.lab.rivals import Rival
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
+from adabelief.lab.workload import Preset
 
 Show = Callable[[Progress], None]
+SHOW_SECONDS = 0.5
 
 
 def declare(
     loaded: Loaded,
     preset: str,
     rivals: Sequence[Rival],
-    trials: int | None = None,
-    seeds: int | None = None,
-    search: Search | None = None,
+    **changes: Any,
 ) -> Study:
     """Make a study of a workload; the first rival is the one that the others are compared with.
 
+    Args:
+        loaded: the workload.
+        preset: name of one of its presets.
+        rivals: who takes part.
+        changes: fields of the preset, with values other than its own; None keeps its own.
+
     Raises:
-        LabError: the preset is unknown, or a number is out of range.
+        LabError: the preset is unknown, or a value is out of range.
     """
     workload = loaded.workload
-    settings = preset_of(workload, preset)
-    changes: dict[str, int | None] = {"trials": trials, "seeds": seeds}
-    for name, value in changes.items():
-        if value is not None and value < 1:
-            msg = f"{name} must be 1 or more, got {value}"
-            raise LabError(msg)
-    given = {
-        name: value for name, value in (changes | {"search": search}).items() if value is not None
-    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    try:
+        settings = Preset.model_validate({**dict(preset_of(workload, preset)), **given})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        allowed = wrong["msg"].removeprefix("Input should be ")
+        msg = f"{'.'.join(map(str, wrong['loc']))} must be {allowed}, got {wrong['input']!r}"
+        raise LabError(msg) from None
     return Study(
         workload=workload.name,
         workload_hash=loaded.hash,
@@ -48,7 +58,7 @@ def declare(
         metrics=workload.metrics,
         primary=workload.primary,
         preset=preset,
-        settings=settings.model_copy(update=given),
+        settings=settings,
         rivals=tuple(rivals),
         subject=rivals[0].name,
     )
@@ -67,7 +77,7 @@ def conduct(
         study: what to run.
         store: its folder.
         engine: where.
-        show: called with the progress after every change, and every half second.
+        show: called with the progress about every half second, and at the end.
         note: called with a sentence about anything unusual.
 
     Raises:
@@ -75,33 +85,53 @@ def conduct(
     """
     results: dict[str, Result] = {}
     submitted: set[str] = set()
-    while True:
-        known = plan(study, results)
-        new = [each for each in known if each.key not in submitted]
-        results |= store.results(new)
+    untuned: Counter[str] = Counter()  # tuning runs by rival that have not ended
+    due, grown = 0.0, True  # when progress is shown, and whether there may be new runs
+    while grown or not engine.idle:
+        # Not at every turn: a plan looks at every run, and there may be a hundred thousand.
+        new = [each for each in plan(study, results) if each.key not in submitted] if grown else []
+        found = store.results(new)
+        results |= found
         for each in new:
             submitted.add(each.key)
-            if each.key not in results:
+            if each.key not in found:
                 engine.submit(each)
-        if engine.idle and not new:
-            break
-        for ended, amiss in engine.ended(timeout=0.5):
+                untuned[each.rival] += each.phase == "tune"
+        grown = bool(found)
+        for ended, amiss in engine.ended(timeout=SHOW_SECONDS):
             results |= store.results([ended])
+            untuned[ended.rival] -= ended.phase == "tune"
+            grown = grown or (ended.phase == "tune" and not untuned[ended.rival])
             if amiss:
                 note(
                     f"runs/{ended.key}: {amiss} was damaged; the run was done anew and what "
                     "was there is kept beside it as aside-*"
                 )
-        partial = {each.key: store.folder(each).step() for each in engine.running}
-        show(progress(study, results, partial))
+        if time.monotonic() >= due or engine.idle:
+            partial = {each.key: store.folder(each).step() for each in engine.running}
+            show(progress(study, results, partial))
+            due = time.monotonic() + SHOW_SECONDS
 
 
-def results_of(study: Study, store: Store) -> dict[str, Result]:
-    """Results by key of all runs of the study that are finished."""
-    tuning = store.results(plan(study, {}))
-    return tuning | store.results(plan(study, tuning))
+def results_of(
+    study: Study, store: Store, known: Mapping[str, Result] | None = None
+) -> dict[str, Result]:
+    """Results by key of all runs of the study that are finished.
+
+    Args:
+        study: whose runs.
+        store: its folder.
+        known: what was returned before, and is not read again: finished runs do not change.
+    """
+    results, begun = dict(known or {}), store.begun()
+    for phase in ("tune", "final"):  # the final runs are known when the tuning runs are
+        runs = (run for run in plan(study, results) if run.phase == phase)
+        new = begun - results.keys()
+        results |= store.results(run for run in runs if run.key in new)
+    return results
 
 
 def records_of(study: Study, store: Store) -> list[Record]:
     """Everything that the folder holds of the study's runs, finished or not."""
-    return [store.record(each) for each in plan(study, results_of(study, store))]
+    results = results_of(study, store)
+    return [store.record(each, results.get(each.key)) for each in plan(study, results)]

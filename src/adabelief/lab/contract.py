@@ -64,6 +64,12 @@ def rehearse(workload: Workload, preset: Preset) -> None:
     try:
         seed(TUNE_INIT_SEED)
         task = _build(workload, preset, TUNE_INIT_SEED, TUNE_DATA_SEED)
+        if preset.processes > 1 and (reason := task.refuses(preset.processes, preset.parallel)):
+            msg = (
+                f"workload {workload.name!r} cannot train with --procs-per-run "
+                f"{preset.processes} --parallel {preset.parallel}: {reason}"
+            )
+            raise ContractError(msg)
         optimizers = {
             name: torch.optim.SGD(module.parameters(), lr=0.0)
             for name, module in task.modules.items()

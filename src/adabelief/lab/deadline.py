@@ -8,7 +8,7 @@ from types import TracebackType
 
 from adabelief.lab import attempts
 from adabelief.lab.environment import environment
-from adabelief.lab.store import RunFolder
+from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.study import Result
 
 

@@ -6,8 +6,7 @@ import multiprocessing
 import os
 import secrets
 import signal
-import threading
-import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,14 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import torch
-
 from adabelief.lab import attempts
 from adabelief.lab.errors import LabError
-from adabelief.lab.load import load
-from adabelief.lab.store import Store
+from adabelief.lab.spread import perform
 from adabelief.lab.study import Run
-from adabelief.lab.train import Guard, execute
+from adabelief.lab.train import Guard
+from adabelief.lab.worker import serve
 
 
 class Engine(Protocol):
@@ -49,6 +46,8 @@ class Engine(Protocol):
 # For each worker: deaths without any run ending in between; then something is wrong for good. Runs
 # that kill their processes are given up before, even if every worker has one (attempts.py).
 MAX_DEATHS = attempts.MAX_ATTEMPTS
+# Runs that the pool has, for each worker: one and the next. Asking it about all is slow.
+AHEAD = 2
 
 
 class LocalEngine:
@@ -77,18 +76,14 @@ class LocalEngine:
         self.workers, self.threads = workers, threads
         self._guard = Guard(secrets.token_hex(8), time_limit)
         self._deaths = 0
+        self._waiting: deque[Run] = deque()
         self._futures: dict[Future[str], Run] = {}
         self._pool = self._new_pool()
 
     def submit(self, run: Run) -> None:
         """Queue a run."""
-        job = partial(_execute, self.root, self.reference, run, self._guard)
-        try:
-            future = self._pool.submit(job)
-        except BrokenProcessPool:  # a worker died since anybody looked
-            self._revive()
-            future = self._pool.submit(job)
-        self._futures[future] = run
+        self._waiting.append(run)
+        self._fill()
 
     @property
     def running(self) -> list[Run]:
@@ -98,7 +93,18 @@ class LocalEngine:
     @property
     def idle(self) -> bool:
         """Whether nothing is queued or running."""
-        return not self._futures
+        return not (self._futures or self._waiting)
+
+    def _fill(self) -> None:
+        while self._waiting and len(self._futures) < AHEAD * self.workers:
+            run = self._waiting[0]
+            job = partial(perform, self.root, self.reference, run, self._guard, self.threads)
+            try:
+                future = self._pool.submit(job)
+            except BrokenProcessPool:  # a worker died since anybody looked
+                self._revive()
+            else:
+                self._futures[future] = self._waiting.popleft()
 
     def ended(self, timeout: float) -> Iterator[tuple[Run, str]]:
         """Wait at most `timeout` seconds; yield runs that ended with what was amiss, or "".
@@ -108,6 +114,8 @@ class LocalEngine:
         """
         done, _ = wait(self._futures, timeout=timeout, return_when=FIRST_COMPLETED)
         for future in done:
+            if future not in self._futures:  # `_fill` found the pool broken: all is queued again
+                return
             run = self._futures[future]
             try:
                 amiss = future.result()
@@ -116,6 +124,7 @@ class LocalEngine:
                 return
             del self._futures[future]
             self._deaths = 0
+            self._fill()
             yield run, amiss
 
     def stop(self) -> None:
@@ -132,12 +141,11 @@ class LocalEngine:
                 "(out of memory?); try fewer --workers. Start the same command again to go on"
             )
             raise LabError(msg)
-        runs = list(self._futures.values())
+        self._waiting.extendleft(reversed(self._futures.values()))
         self._futures.clear()
         self._pool.shutdown(wait=False)
         self._pool = self._new_pool()
-        for run in runs:
-            self.submit(run)
+        self._fill()
 
     def _new_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -149,20 +157,6 @@ class LocalEngine:
 
 
 def _prepare_worker(parent: int, threads: int) -> None:
-    # Ctrl-C reaches the whole process group; the parent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # How the pool ends those that are left when one died, and `stop` all of them.
     signal.signal(signal.SIGTERM, lambda *_: attempts.leave())
-    torch.set_num_threads(threads)
-
-    def watch() -> None:
-        # A parent killed with SIGKILL cannot tell anybody; idle workers would stay for ever.
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        attempts.leave()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-def _execute(root: Path, reference: str, run: Run, guard: Guard) -> str:
-    return execute(Store(root).folder(run), run, load(reference).workload, guard)
+    serve(parent, threads)

@@ -1,4 +1,7 @@
-"""Find a workload: one of this package by name, or a user's own as `file.py:name`."""
+"""Find a workload: one of this package by name, or a user's own as `file.py:name`.
+
+The name is that of a `Workload`, or of a function without arguments that returns one.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ import hashlib
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import NamedTuple
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple
 
 from adabelief.lab.errors import LabError
 from adabelief.lab.workload import Workload
@@ -50,15 +53,29 @@ def _load_file(path: Path, name: str) -> Loaded:
         raise LabError(msg)
     module = _import(path)
     workload = getattr(module, name, None)
+    called = isinstance(workload, FunctionType)
+    if called:
+        workload = _returned(path, workload)
     if not isinstance(workload, Workload):
         found = [key for key, value in vars(module).items() if isinstance(value, Workload)]
-        has = f"a {type(workload).__name__}" if hasattr(module, name) else "nothing of that name"
-        msg = f"{path} must have a Workload named {name!r}, it has {has}; Workloads in it: " + (
-            ", ".join(found) or "none"
+        kind = f"a {'function that returns a ' if called else ''}{type(workload).__name__}"
+        has = kind if hasattr(module, name) else "nothing of that name"
+        msg = (
+            f"{path} must have a Workload, or a function that returns one, named {name!r}, it has "
+            f"{has}; Workloads in it: {', '.join(found) or 'none'}"
         )
         raise LabError(msg)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Loaded(workload, f"{path.resolve()}:{name}", digest)
+
+
+def _returned(path: Path, function: Any) -> object:
+    """What the user's function returns; it is called once in every process, without arguments."""
+    try:
+        return function()
+    except Exception as error:
+        msg = f"{path}: {function.__name__}() raised {type(error).__name__}: {error}"
+        raise LabError(msg) from error
 
 
 def _import(path: Path) -> ModuleType:

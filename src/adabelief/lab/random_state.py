@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,22 @@ def seed(value: int) -> None:
     random.seed(value)
     np.random.seed(value)  # noqa: NPY002, the global one is what a user's model may draw from
     torch.manual_seed(value)
+
+
+def derived(seed: int, *path: int) -> int:
+    """A seed that depends on `seed` and `path` only, and is unrelated for other values."""
+    return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0])
+
+
+@contextmanager
+def apart(value: int) -> Iterator[None]:
+    """Within, the global generators begin at `value`; afterwards they are as they were before."""
+    before = capture()
+    seed(value)
+    try:
+        yield
+    finally:
+        restore(before)
 
 
 def capture() -> dict[str, Any]:

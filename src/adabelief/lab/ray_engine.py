@@ -20,10 +20,9 @@ from typing import Any
 from adabelief.lab.attempts import MAX_ATTEMPTS
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import PARTIAL, replace
-from adabelief.lab.load import load
-from adabelief.lab.store import Store
+from adabelief.lab.spread import perform
 from adabelief.lab.study import Run
-from adabelief.lab.train import Guard, execute
+from adabelief.lab.train import Guard
 
 # Before ray is imported: it would send statistics of use.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -48,7 +47,8 @@ class RayEngine:
         reference: what the workload is loaded by: a name, or `file.py:name`, seen likewise.
         address: of a running cluster, as ray.init takes it ("auto", "ray://..."); None starts one
             on this machine.
-        cpus: processors that each run holds; torch gets as many threads.
+        cpus: processors that each run holds; torch gets as many threads, all its processes
+            together.
         gpus: GPUs that each run holds; a fraction lets several share one.
         time_limit: seconds after which a run ends as "timeout".
 
@@ -89,9 +89,8 @@ class RayEngine:
         self._threads = threads
 
     def submit(self, run: Run) -> None:
-        """Queue a run."""
+        """Queue a run; the cluster has it when `ended` is called."""
         self._waiting.append(run)
-        self._fill()
 
     @property
     def running(self) -> list[Run]:
@@ -120,7 +119,7 @@ class RayEngine:
                 str(self.root),
                 self.reference,
                 run.model_dump_json(),
-                self._threads,
+                max(1, self._threads // run.processes),
                 tuple(self._guard),
             )
             self._refs[ref] = run
@@ -234,5 +233,4 @@ def _execute(
 
     torch.set_num_threads(threads)
     declared = Run.model_validate_json(run)
-    folder = Store(Path(root)).folder(declared)
-    return execute(folder, declared, load(reference).workload, Guard(*guard))
+    return perform(Path(root), reference, declared, Guard(*guard), threads)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, model_validator
 from torch.quasirandom import SobolEngine
+
+from adabelief.lab.errors import LabError
 
 Value = bool | float | str
 Point = Mapping[str, Value]
@@ -90,8 +92,8 @@ def sobol(space: Space, n: int) -> list[dict[str, Value]]:
     """
     engine = SobolEngine(len(space), scramble=True, seed=SOBOL_SEED)
     return [
-        {name: space[name].at(float(share)) for name, share in zip(space, row, strict=True)}
-        for row in engine.draw(n)
+        {name: space[name].at(share) for name, share in zip(space, row, strict=True)}
+        for row in engine.draw(n).tolist()
     ]
 
 
@@ -104,17 +106,42 @@ def grid(space: Mapping[str, Choices]) -> list[dict[str, Value]]:
     ]
 
 
-def edges(points: list[dict[str, Value]], chosen: Point) -> str:
+def side(trials: int) -> int:
+    """Values of each of two knobs in a square grid of that many trials.
+
+    Raises:
+        LabError: `trials` is not a square; the message names those beside it.
+    """
+    below = math.isqrt(trials)
+    if below * below == trials:
+        return below
+    squares = [n * n for n in (below, below + 1)]
+    msg = (
+        f"a grid needs a square number of trials, n values of each of two knobs, got {trials}; "
+        f"the nearest are {squares[0]} and {squares[1]}"
+    )
+    raise LabError(msg)
+
+
+def tried(points: Sequence[Point]) -> dict[str, list[float]]:
+    """Every number of which more than one value was tried, with its values in order."""
+    found = {
+        name: sorted({value for point in points if isinstance(value := point[name], float)})
+        for name in points[0]
+    }
+    return {name: values for name, values in found.items() if len(values) > 1}
+
+
+def edges(points: Sequence[Point], chosen: Point) -> str:
     """Which numbers of the chosen point lie at an end of what was tried: "lr high, eps low".
 
     A winner there is not tuned: the best may lie beyond. Switches have no ends, nor has a knob of
     which only one value was tried.
     """
     found = []
-    for name, value in chosen.items():
-        tried = sorted({point[name] for point in points if isinstance(point[name], float)})
-        if len(tried) > 1 and value in (tried[0], tried[-1]):
-            found.append(f"{name} {'low' if value == tried[0] else 'high'}")
+    for name, values in tried(points).items():
+        if chosen[name] in (values[0], values[-1]):
+            found.append(f"{name} {'low' if chosen[name] == values[0] else 'high'}")
     return ", ".join(found)
 
 

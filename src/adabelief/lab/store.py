@@ -6,6 +6,7 @@ lock                        held while the declaration is written
 runs/<key>/spec.json        the run's declaration
 runs/<key>/metrics.jsonl    one row an evaluation; byte for byte the same however often killed
 runs/<key>/checkpoint.pt    where to go on; gone when the run is finished
+runs/<key>/checkpoint-<rank>-<step>.pt  what other processes of the same run go on from
 runs/<key>/result.json      how it ended; its existence means finished
 runs/<key>/attempts.json    how often training from this step has ended its process
 runs/<key>/lock             held while the run is trained; freed by the kernel on death
@@ -14,21 +15,19 @@ runs/<key>/aside-<n>/       what was found damaged, kept
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from filelock import FileLock
 from pydantic import ValidationError
 
 from adabelief.lab.code import differences, digests
 from adabelief.lab.errors import LabError
-from adabelief.lab.files import is_partial, naming, replace, replace_json, sweep, sync
+from adabelief.lab.files import is_partial, naming, replace, replace_json, sweep
+from adabelief.lab.identity import check_same
+from adabelief.lab.run_folder import Rows, RunFolder
 from adabelief.lab.study import Record, Result, Run, Study
 
 
@@ -61,7 +60,7 @@ class Store:
         path = self.root / "study.json"
         code = digests() if code is None else code
         if path.exists():
-            _check_same(self.root, self.study(), study)
+            check_same(self.root, self.study(), study)
             if not any_code:
                 self._check_code(code)
         elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
@@ -74,7 +73,7 @@ class Store:
                 sweep(self.root)
                 replace_json(path, study)
                 replace(self.root / "code.json", json.dumps(code, indent=1).encode())
-            for checkpoint in self.root.glob("runs/*/checkpoint.pt"):
+            for checkpoint in self.root.glob("runs/*/checkpoint*.pt"):
                 if RunFolder(checkpoint.parent).result() is not None:  # killed within `finish`
                     checkpoint.unlink(missing_ok=True)
 
@@ -117,169 +116,24 @@ class Store:
         """The run's folder, whether it exists or not."""
         return RunFolder(self.root / "runs" / run.key)
 
+    def begun(self) -> set[str]:
+        """Keys of the runs that have a folder: asking for each of 100,000 takes seconds."""
+        try:
+            return {folder.name for folder in os.scandir(self.root / "runs")}
+        except FileNotFoundError:
+            return set()
+
     def results(self, runs: Iterable[Run]) -> dict[str, Result]:
         """Results by key, of those runs that are finished."""
         found = {run.key: self.folder(run).result() for run in runs}
         return {key: result for key, result in found.items() if result is not None}
 
-    def record(self, run: Run) -> Record:
-        """The run with its result and its rows, as far as they exist."""
+    def record(self, run: Run, result: Result | None = None) -> Record:
+        """The run with its rows and its result, which is read if not given."""
         folder = self.folder(run)
-        return Record(run=run, result=folder.result(), rows=folder.rows())
-
-
-class RunFolder:
-    """The folder of one run. Whoever writes does so within `locked()`."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.spec, self.metrics = path / "spec.json", path / "metrics.jsonl"
-        self.checkpoint, self.outcome = path / "checkpoint.pt", path / "result.json"
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold a lock that the kernel frees when its holder dies. Makes the folder."""
-        with naming(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.path / "lock")
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def result(self) -> Result | None:
-        """How the run ended; None while it has not, or when the file is damaged."""
-        try:
-            return Result.model_validate_json(self.outcome.read_bytes())
-        except (OSError, ValidationError):
-            return None
-
-    def rows(self) -> list[dict[str, Any]]:
-        """The complete rows of metrics.jsonl; a line cut off by a kill is not one."""
-        try:
-            lines = self.metrics.read_bytes().split(b"\n")
-        except OSError:
-            return []
-        rows = []
-        for line in lines:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:  # cut off, or nothing after the last line's end
-                break
-        return rows
-
-    def step(self) -> int:
-        """Optimizer steps that the folder shows, for progress."""
-        rows = self.rows()
-        return int(rows[-1]["step"]) if rows else 0
-
-    def start(self, run: Run) -> tuple[dict[str, Any] | None, str]:
-        """Prepare for training: return (checkpoint to go on from or None, what was amiss).
-
-        Anything that is not as this program left it is set aside, never deleted, and the run
-        begins anew.
-        """
-        amiss = ""
-        try:
-            state = self._resume(run)
-        except _DamagedError as damage:
-            amiss, state = str(damage), None
-            self._set_aside()
-        sweep(self.path)
-        # Rows after the checkpoint will be written again, the same.
-        with naming(self.metrics), self.metrics.open("ab") as file:
-            file.truncate(state["metrics_bytes"] if state else 0)
-        replace_json(self.spec, run)
-        return state, amiss
-
-    def append(self, rows: Iterable[Mapping[str, Any]]) -> int:
-        """Add rows to metrics.jsonl durably; return its size in bytes."""
-        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-        with naming(self.metrics), self.metrics.open("ab") as file:
-            file.write(text.encode())
-            sync(file)
-            return file.tell()
-
-    def save(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint; a kill at any moment leaves the old one or the new one."""
-        buffer = io.BytesIO()
-        torch.save(dict(state), buffer)
-        replace(self.checkpoint, buffer.getvalue())
-
-    def finish(self, result: Result) -> None:
-        """Write the result; the run is finished from then on."""
-        replace_json(self.outcome, result)
-        self.checkpoint.unlink(missing_ok=True)
-
-    def _resume(self, run: Run) -> dict[str, Any] | None:
-        """The checkpoint, or None when there is none; raises when the folder is damaged."""
-        if self.outcome.exists():  # and yet it was not a result
-            raise _DamagedError("result.json")
-        try:
-            if self.spec.exists() and Run.model_validate_json(self.spec.read_bytes()) != run:
-                raise _DamagedError("spec.json")
-        except (OSError, ValidationError):
-            raise _DamagedError("spec.json") from None
-        if not self.checkpoint.exists():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
-            size = state["metrics_bytes"]
-        except (OSError, RuntimeError, KeyError, EOFError, ValueError, pickle.UnpicklingError):
-            raise _DamagedError("checkpoint.pt") from None
-        rows = self.metrics.read_bytes() if self.metrics.exists() else b""
-        if len(rows) < size or rows[size - 1 : size] != b"\n":
-            raise _DamagedError("metrics.jsonl")
-        return state
-
-    def _set_aside(self) -> None:
-        number = 1 + len(list(self.path.glob("aside-*")))
-        aside = self.path / f"aside-{number}"
-        aside.mkdir()
-        for path in (self.spec, self.metrics, self.checkpoint, self.outcome):
-            if path.exists():
-                path.rename(aside / path.name)
+        return Record(run=run, result=result or folder.result(), rows=Rows(folder))
 
 
 def _foreign(root: Path) -> bool:
     """Whether a folder without study.json holds more than a driver killed in `open` leaves."""
     return any(path.name != "lock" and not is_partial(path) for path in root.iterdir())
-
-
-class _DamagedError(Exception):
-    """The named file of a run's folder is not as this program left it."""
-
-
-def _check_same(root: Path, old: Study, new: Study) -> None:
-    """Refuse a study that is not the folder's own, grown by seeds or rivals at most."""
-    was, now = _identity(old), _identity(new)
-    if new.settings.seeds >= old.settings.seeds:
-        was["settings"]["seeds"] = now["settings"]["seeds"]
-    rivals_was, rivals_now = was.pop("rivals"), now.pop("rivals")
-    differences = [
-        f"{name}: {was[name]} there, {now[name]} now" for name in was if was[name] != now[name]
-    ]
-    for name, rival in rivals_was.items():
-        if name not in rivals_now:
-            differences.append(f"rival {name}: there, not now")
-        elif rival != rivals_now[name]:
-            differences.append(f"rival {name}: {rival} there, {rivals_now[name]} now")
-    if differences:
-        listed = "\n  ".join(differences)
-        msg = (
-            f"{root} holds another study; nothing was changed. It differs in\n  {listed}\n"
-            "Name another folder with --out, or repeat the command that made this one."
-        )
-        raise LabError(msg)
-
-
-def _identity(study: Study) -> dict[str, Any]:
-    """What makes a study this one: neither where its file lies nor how things are described."""
-    content = study.model_dump(mode="json", exclude={"source", "title", "data", "rivals"})
-    content["settings"].pop("watermark")
-    content["rivals"] = {
-        rival.name: rival.model_dump(mode="json", exclude={"label", "source"})
-        for rival in study.rivals
-    }
-    return content

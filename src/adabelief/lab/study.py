@@ -6,14 +6,15 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from adabelief.lab.rivals import Rival, Wrapping
 from adabelief.lab.schedule import AnySchedule
-from adabelief.lab.search import Point, Value
-from adabelief.lab.workload import Metric, Preset
+from adabelief.lab.search import Point, Value, side
+from adabelief.lab.workload import Metric, Parallel, Preset
 
 # Tuning and final runs never share a seed; weights and data order have streams of their own.
 TUNE_INIT_SEED, TUNE_DATA_SEED = 11, 12
@@ -25,13 +26,24 @@ Status = Literal["ok", "diverged", "failed", "oom", "timeout"]
 TOLD: tuple[Status, ...] = ("ok", "diverged")
 
 
-class Run(BaseModel):
+class Declaration(BaseModel):
+    """Frozen, so that what is derived from it can be kept; a copy with changes derives anew."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, which would copy the values of cached properties too."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
+
+class Run(Declaration):
     """One training run, complete enough to repeat it. Equal runs have equal keys.
 
     `workload_hash` is the sha256 of the user's file, or "" for a workload of this package.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     workload: str
     workload_hash: str
@@ -44,14 +56,19 @@ class Run(BaseModel):
     optimizer: str
     hyperparameters: dict[str, Any]
     wrappers: tuple[Wrapping, ...] = ()
+    processes: int = 1
+    parallel: Parallel = "ddp"
     init_seed: int
     data_seed: int
     phase: Literal["tune", "final"]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Sixteen hex digits of the sha256 of the canonical JSON: the run's folder name."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        content = self.model_dump(mode="json")
+        if self.processes == 1:
+            del content["processes"], content["parallel"]  # of no effect; folders older than them
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
@@ -98,7 +115,8 @@ class Record:
 
     A row is `{"step": s, "split": "train" | "valid" | "test", "loss": ..., ...}`: mean of the
     training loss since the row before, or the metrics of one evaluation, after s steps.
-    `result` is None while the run is not finished.
+    `result` is None while the run is not finished. Rows of a store are read when they are looked
+    at.
     """
 
     run: Run
@@ -106,15 +124,26 @@ class Record:
     rows: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
 
-class Study(BaseModel):
+@dataclass(frozen=True)
+class _Planned:
+    """One rival's runs, `final` by the text of the point: 100,000 take seconds to make."""
+
+    rival: Rival
+    points: list[dict[str, Value]]
+    tune: list[Run]
+    final: dict[str, list[Run]]
+
+
+class Study(Declaration):
     """A comparison's whole declaration: what `study.json` holds.
 
     Args:
         subject: name of the rival that all others are compared with.
         source: file a user's workload came from, as given; "" for one of this package.
-    """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Raises:
+        LabError: a grid is to be searched and the number of trials is not a square.
+    """
 
     workload: str
     workload_hash: str
@@ -128,6 +157,12 @@ class Study(BaseModel):
     rivals: tuple[Rival, ...]
     subject: str
 
+    @model_validator(mode="after")
+    def _has_a_plan(self) -> Study:
+        if self.settings.search == "grid":
+            side(self.settings.trials)  # also where every rival searches lr alone
+        return self
+
     @property
     def primary_metric(self) -> Metric:
         """The metric that tunes and ranks."""
@@ -139,27 +174,45 @@ class Study(BaseModel):
 
     def points(self, rival: Rival) -> list[dict[str, Value]]:
         """The points of the rival's space that are tried, in the order of `tune_runs`."""
-        return rival.plan(self.settings.trials, self.settings.search)
+        return self._planned(rival).points
 
     def tune_runs(self, rival: Rival) -> list[Run]:
         """One run for each point of the rival's plan, all on the one pair of tuning seeds."""
-        return [
-            self._run(rival, point, TUNE_INIT_SEED, TUNE_DATA_SEED, "tune")
-            for point in self.points(rival)
-        ]
+        return self._planned(rival).tune
 
     def final_runs(self, rival: Rival, point: Point) -> list[Run]:
         """The chosen point on fresh seeds, the same pairs for every rival."""
-        return [
-            self._run(rival, point, FINAL_INIT_SEED + seed, FINAL_DATA_SEED + seed, "final")
-            for seed in range(self.settings.seeds)
-        ]
+        made = self._planned(rival).final
+        if repr(point) not in made:
+            made[repr(point)] = [
+                self._run(rival, point, FINAL_INIT_SEED + seed, FINAL_DATA_SEED + seed, "final")
+                for seed in range(self.settings.seeds)
+            ]
+        return made[repr(point)]
+
+    def single_run(self, rival: Rival, point: Point, seed: int) -> Run:
+        """One run by itself: at that point, with that seed for weights and order, on valid data."""
+        return self._run(rival, point, seed, seed, "tune")
 
     @property
     def n_runs(self) -> int:
         """Runs of the whole study if no rival diverges at every point."""
         trials = sum(len(self.points(rival)) for rival in self.rivals)
         return trials + len(self.rivals) * self.settings.seeds
+
+    @cached_property
+    def _made(self) -> dict[str, _Planned]:
+        """By rival, filled by `_planned`."""
+        return {}
+
+    def _planned(self, rival: Rival) -> _Planned:
+        made = self._made.get(rival.name)
+        if made is None or made.rival is not rival:  # somebody changed the declared one
+            points = rival.plan(self.settings.trials, self.settings.search)
+            seeds = (TUNE_INIT_SEED, TUNE_DATA_SEED)
+            tune = [self._run(rival, point, *seeds, "tune") for point in points]
+            made = self._made[rival.name] = _Planned(rival, points, tune, {})
+        return made
 
     def _run(
         self,
@@ -181,6 +234,8 @@ class Study(BaseModel):
             optimizer=rival.optimizer,
             hyperparameters=rival.arguments(point),
             wrappers=rival.wrappers,
+            processes=self.settings.processes,
+            parallel=self.settings.parallel,
             init_seed=init_seed,
             data_seed=data_seed,
             phase=phase,

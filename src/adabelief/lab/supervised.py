@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from adabelief.lab.workload import Metric, Split, Task
+from adabelief.lab.modes import modes_kept
+from adabelief.lab.random_state import derived
+from adabelief.lab.team import ALONE, Team, joined
+from adabelief.lab.workload import Metric, Parallel, Split, Task
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
@@ -29,9 +33,7 @@ _EVALUATION_BATCH = 500
 
 def generator(seed: int, *path: int) -> torch.Generator:
     """A generator that depends on `seed` and `path` only, and is unrelated for other values."""
-    generator = torch.Generator()
-    mixed = np.random.SeedSequence([seed, *path]).generate_state(1)
-    return generator.manual_seed(int(mixed[0]))
+    return torch.Generator().manual_seed(derived(seed, *path))
 
 
 class Supervised(Task):
@@ -113,6 +115,8 @@ class Supervised(Task):
         self._clip_norm = clip_norm
         self._accumulate = accumulate
         self._average = ema if ema is None else _averaged(model, ema)
+        self._team: Team = ALONE
+        self._called: nn.Module = model
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
@@ -121,8 +125,43 @@ class Supervised(Task):
         """Whole batches in the training data."""
         return len(self._train[0]) // self._batch_size
 
+    def parallelize(self, parallel: Parallel) -> None:
+        """Give each process an equal part of every batch: together they see what one would see.
+
+        Batch normalisation sees its part only. With "fsdp" the model is one group of shards.
+
+        Raises:
+            ValueError: see `refuses`.
+        """
+        team, model = joined(), self.modules["model"]
+        if reason := self.refuses(team.size, parallel):
+            raise ValueError(reason)
+        if parallel == "fsdp":
+            from torch.distributed.device_mesh import init_device_mesh  # noqa: PLC0415, slow
+            from torch.distributed.fsdp import fully_shard  # noqa: PLC0415, slow to import
+
+            kind = next(model.parameters()).device.type
+            fully_shard(model, mesh=init_device_mesh(kind, (team.size,)))
+        else:
+            self._called = DistributedDataParallel(model)
+        self._team = team
+
+    def refuses(self, processes: int, parallel: Parallel) -> str:
+        """Parts that would not be equal, and the average of sharded weights."""
+        if self._batch_size % processes:
+            return (
+                f"batch_size must be a multiple of the {processes} processes that share a batch, "
+                f"got {self._batch_size}"
+            )
+        if parallel == "fsdp" and self._average is not None:
+            return 'ema averages whole weights, which parallel="fsdp" shards; "ddp" does not'
+        return ""
+
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of training batch `index` (0, 1, ...), augmented."""
+        """Inputs and targets of training batch `index` (0, 1, ...), augmented.
+
+        Of several processes, each gets its part.
+        """
         epoch, place = divmod(index, self.batches_per_epoch)
         if epoch != self._epoch:
             order = generator(self._data_seed, _ORDER, epoch)
@@ -132,7 +171,8 @@ class Supervised(Task):
         inputs, targets = (tensor[chosen.to(tensor.device)] for tensor in self._train)
         if self._augment is not None:
             inputs = self._augment(inputs, generator(self._data_seed, _AUGMENT, index))
-        return inputs, targets
+        mine = slice(self._team.rank, None, self._team.size)
+        return inputs[mine], targets[mine]
 
     def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
         """Take optimizer step `index` on the next batch or batches; return their mean "loss"."""
@@ -142,7 +182,7 @@ class Supervised(Task):
         for part in range(self._accumulate):
             inputs, targets = self.batch(index * self._accumulate + part)
             with self._precision(inputs):
-                loss = self._loss(model(inputs), targets) / self._accumulate
+                loss = self._loss(self._called(inputs), targets) / self._accumulate
             loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
         if self._clip_norm is not None:
@@ -151,6 +191,9 @@ class Supervised(Task):
         if self._average is not None:
             self._average.update_parameters(model)
         assert total is not None
+        if self._team.size > 1:
+            dist.all_reduce(total)
+            total /= self._team.size
         return {"loss": total}
 
     def state_dict(self) -> dict[str, Any]:
@@ -172,18 +215,12 @@ class Supervised(Task):
             raise ValueError(msg)
         inputs, targets = self._splits[split]
         model = self.modules["model"] if self._average is None else self._average
-        training = {module: module.training for module in model.modules()}
-        model.eval()
-        try:
-            with torch.inference_mode():
-                with self._precision(inputs):
-                    parts = [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
-                outputs = torch.cat(parts)
-                return self._evaluate(outputs.float() if self._half else outputs, targets)
-        finally:
-            # Not model.train(): it would thaw what the user keeps in evaluation mode.
-            for module, mode in training.items():
-                module.training = mode
+        with modes_kept(model), torch.inference_mode():
+            model.eval()
+            with self._precision(inputs):
+                parts = [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
+            outputs = torch.cat(parts)
+            return self._evaluate(outputs.float() if self._half else outputs, targets)
 
     def _accuracy_and_loss(self, outputs: Tensor, targets: Tensor) -> Mapping[str, float]:
         correct = (outputs.argmax(dim=1) == targets).sum().item()

@@ -6,6 +6,7 @@ import math
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,10 +21,11 @@ from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
 from adabelief.lab.factory import make
 from adabelief.lab.files import replace
-from adabelief.lab.random_state import seed
+from adabelief.lab.random_state import derived, seed
+from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.snapshot import reinstate, snapshot
-from adabelief.lab.store import RunFolder
 from adabelief.lab.study import Result, Run, Status
+from adabelief.lab.team import ALONE, Team
 from adabelief.lab.workload import Task, Workload
 
 
@@ -57,11 +59,24 @@ class Guard(NamedTuple):
     time_limit: float | None = None
 
 
+# Torchrun's agent looks ten times a second whether all processes of a run are alive.
+GRACE_SECONDS = 10.0
+
 # For whoever trains one run by hand.
 UNGUARDED = Guard()
 
 
-def execute(folder: RunFolder, run: Run, workload: Workload, guard: Guard = UNGUARDED) -> str:
+class TeamError(Exception):
+    """This process's part of a run failed: the others wait for it, and have to be ended."""
+
+
+def execute(
+    folder: RunFolder,
+    run: Run,
+    workload: Workload,
+    guard: Guard = UNGUARDED,
+    team: Team = ALONE,
+) -> str:
     """Train the run unless it is finished; whoever calls second waits for the first.
 
     Args:
@@ -69,27 +84,58 @@ def execute(folder: RunFolder, run: Run, workload: Workload, guard: Guard = UNGU
         run: what to train.
         workload: on what.
         guard: how long, and for whom.
+        team: who trains it together; each of its processes calls this.
 
     Returns:
         What was found damaged in the folder and set aside, or "".
 
     Raises:
         StorageError: a file could not be written; the run goes on from its last checkpoint.
+        TeamError: the run failed here, in one of several processes; its result is written.
     """
-    with folder.locked():
-        if folder.result() is not None:
+    with folder.locked() if team.leads else nullcontext():
+        if team.agree(folder.result() is not None):
             return ""
-        state, amiss = folder.start(run)
+        state, amiss = _begin(folder, run, team)
         step = int(state["progress"]["step"]) if state else 0
-        if attempts.begin(folder.path, step, guard.driver) > attempts.MAX_ATTEMPTS:
-            folder.finish(_killed(step))
+        attempt = attempts.begin(folder.path, step, guard.driver) if team.leads else 0
+        if team.agree(attempt) > attempts.MAX_ATTEMPTS:
+            _finish(folder, _killed(step), team)
         else:
-            with Deadline(folder, guard.time_limit) as deadline:
-                result = _train(folder, run, workload, state)
+            with Deadline(folder, guard.time_limit if team.leads else None) as deadline:
+                result = _train(folder, run, workload, state, team)
                 with deadline.ending:
-                    folder.finish(result)
-        attempts.end(folder.path)
+                    _finish(folder, result, team)
     return amiss
+
+
+def _begin(folder: RunFolder, run: Run, team: Team) -> tuple[dict[str, Any] | None, str]:
+    """What this process goes on from, or None; and what was found damaged."""
+    state, amiss = folder.start(run) if team.leads else (None, "")
+    step, amiss = team.agree((int(state["progress"]["step"]) if state else None, amiss))
+    if step is None:
+        return None, amiss
+    if not team.leads:
+        state = folder.saved_part(team.rank, step)
+    if team.all(state is not None):
+        return state, amiss
+    if team.leads:
+        folder.set_aside()
+        folder.start(run)
+    return None, "the checkpoint of one of its processes"
+
+
+def _finish(folder: RunFolder, result: Result, team: Team) -> None:
+    alone = result.status in ("failed", "oom") and team.size > 1
+    if alone:
+        # Where another process died, collectives fail in this one: then it is ended meanwhile.
+        time.sleep(GRACE_SECONDS)
+    if team.leads or alone:
+        folder.finish(result)
+    if team.leads:
+        attempts.end(folder.path)
+    if alone:
+        raise TeamError(result.reason)
 
 
 def _killed(step: int) -> Result:
@@ -107,7 +153,9 @@ def _killed(step: int) -> Result:
     )
 
 
-def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any] | None) -> Result:
+def _train(
+    folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any] | None, team: Team
+) -> Result:
     progress = Progress(**state["progress"]) if state else Progress()
     n_params = 0
     status: Status = "ok"
@@ -116,15 +164,19 @@ def _train(folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any
     try:
         seed(run.init_seed)
         task = build(workload, run)
+        if team.size > 1:
+            task.parallelize(run.parallel)
         n_params = sum(p.numel() for m in task.modules.values() for p in m.parameters())
         optimizers = {
             name: make(run.optimizer, module.parameters(), run.hyperparameters, run.wrappers)
             for name, module in task.modules.items()
         }
+        if not team.leads:  # weights alike, dropout not
+            seed(derived(run.init_seed, team.rank))
         if state:
             reinstate(state, task, optimizers)
             progress.resumed += 1
-        _loop(folder, run, workload, task, optimizers, progress)
+        _loop(folder, run, workload, task, optimizers, progress, team)
     except StorageError:
         raise
     except Diverged as outcome:
@@ -155,6 +207,7 @@ def _loop(
     task: Task,
     optimizers: Mapping[str, Optimizer],
     progress: Progress,
+    team: Team = ALONE,
 ) -> None:
     clock = OptimizerClock(optimizers.values())
     before = progress.optimizer_seconds
@@ -170,24 +223,23 @@ def _loop(
                 msg = f"the training loss was {losses[-1]} at step {progress.step}"
                 raise Diverged(msg)
         trained = time.perf_counter()
-        progress.last = metrics_of(workload, task.evaluate(run.split))
+        progress.last = team.agree(metrics_of(workload, task.evaluate(run.split)))
         progress.seconds += trained - start
         progress.optimizer_seconds = before + clock.seconds
         progress.peak_bytes = max(progress.peak_bytes, peak_memory())
         progress.eval_seconds += time.perf_counter() - trained
-        size = folder.append(
-            [
-                {"step": progress.step, "split": "train", "loss": math.fsum(losses) / len(losses)},
-                {"step": progress.step, "split": run.split, **_finite(progress.last)},
-            ]
-        )
+        rows: list[dict[str, Any]] = [
+            {"step": progress.step, "split": "train", "loss": math.fsum(losses) / len(losses)},
+            {"step": progress.step, "split": run.split, **_finite(progress.last)},
+        ]
+        size = folder.append(rows) if team.leads else 0
         primary = progress.last[workload.primary]
         if not math.isfinite(primary):
             msg = f"{workload.primary} was {primary} at step {progress.step}"
             raise Diverged(msg)
         if progress.step < run.steps:
             made = {"metrics_bytes": size, "progress": asdict(progress)}
-            folder.save({**made, **snapshot(task, optimizers)})
+            folder.save({**made, **snapshot(task, optimizers)}, team)
 
 
 def _no_memory(error: Exception) -> bool:

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from adabelief.lab.schedule import AnySchedule, Schedule
 
 Split = Literal["valid", "test"]
+Parallel = Literal["ddp", "fsdp"]
 
 
 class Metric(BaseModel):
@@ -54,13 +55,16 @@ class Preset(BaseModel):
         steps: optimizer steps of every run; every optimizer gets the same.
         eval_every: steps between two evaluations, and between two checkpoints.
         trials: points of its search space that each optimizer is tuned over.
-        search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) with as
-            many trials for everybody, or the grids of the "paper".
+        search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) or a "grid"
+            of lr × eps with as many trials for everybody, or the grids of the "paper".
         seeds: fresh paired seeds on which each tuned optimizer is run.
         target: value of the primary metric whose time is taken; if None, what the middle one of
             the tuned optimizers has at its end.
         schedule: learning rate over the run, as a factor of the tuned lr; a kind's name or a
             `Schedule`.
+        processes: how many processes train each run together (`Task.parallelize`).
+        parallel: how they do: "ddp" copies the weights (DistributedDataParallel), "fsdp" shards
+            weights, gradients and optimizer state (FSDP2, fully_shard).
         options: whatever the workload's `build` wants to know (batch size, width, data).
         watermark: shown on every figure and table when data or training is reduced.
     """
@@ -71,9 +75,11 @@ class Preset(BaseModel):
     eval_every: int = Field(ge=1)
     trials: int = Field(ge=1)
     seeds: int = Field(ge=1)
-    search: Literal["lr", "space", "paper"] = "lr"
+    search: Literal["lr", "space", "grid", "paper"] = "lr"
     target: float | None = None
     schedule: AnySchedule = Schedule(kind="cosine")
+    processes: int = Field(default=1, ge=1)
+    parallel: Parallel = "ddp"
     options: dict[str, Any] = {}
     watermark: str = ""
 
@@ -97,6 +103,22 @@ class Task(ABC):
     @abstractmethod
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """Return the workload's metrics on "valid" or "test", without changing the model."""
+
+    def parallelize(self, parallel: Parallel) -> None:
+        """Train with the other processes of torch.distributed's default group from now on.
+
+        Called once in each process, before the optimizers are made, when a run has several. After
+        it `step` takes this process's part of each batch, gradients are the mean over processes,
+        and the returned loss is the same everywhere; `evaluate` is called everywhere, and what the
+        first process returns is believed.
+        """
+        raise NotImplementedError(self.refuses(2, parallel))
+
+    def refuses(self, processes: int, parallel: Parallel) -> str:
+        """Why `parallelize` is impossible with so many processes, or ""; asked before a study."""
+        del processes, parallel
+        unable = type(self).parallelize is Task.parallelize
+        return f"{type(self).__name__} has no method parallelize" if unable else ""
 
     def state_dict(self) -> dict[str, Any]:
         """Whatever must survive a restart besides modules, optimizers and torch's RNG."""

@@ -42,10 +42,18 @@ def analyze(study: Study, records: Sequence[Record]) -> Comparison:
 
 
 def _environments(records: Sequence[Record]) -> tuple[tuple[Mapping[str, Any], int], ...]:
+    """Commits do not make environments different: a folder already refuses code that changed."""
     counts: dict[str, int] = {}
+    commits: dict[str, dict[str, None]] = {}
     for record in records:
         if record.result and record.result.environment:
-            text = json.dumps(record.result.environment, sort_keys=True, default=str)
+            facts = dict(record.result.environment)
+            commit = facts.pop("commit", None)
+            text = json.dumps(facts, sort_keys=True, default=str)
             counts[text] = counts.get(text, 0) + 1
+            commits.setdefault(text, {}).update({str(commit): None} if commit else {})
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return tuple((json.loads(text), count) for text, count in ordered)
+    return tuple(
+        (json.loads(text) | ({"commit": ", ".join(commits[text])} if commits[text] else {}), count)
+        for text, count in ordered
+    )

@@ -29,7 +29,8 @@ def standing(study: Study, rival: Rival, records: Mapping[str, Record]) -> Stand
     runs = study.tune_runs(rival)
     winner = None
     if all(finished(records.get(run.key)) for run in runs):
-        results = {key: record.result for key, record in records.items() if record.result}
+        ended_trials = (records[run.key] for run in runs)
+        results = {one.run.key: one.result for one in ended_trials if one.result}
         winner = select(study, rival, results)
     planned = study.final_runs(rival, winner.point) if winner else []
     finals = tuple(

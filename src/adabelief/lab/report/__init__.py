@@ -1,18 +1,19 @@
-"""The report: one offline web page, PNG figures and CSV tables, all made from the records."""
+"""The report: one offline web page, figures and tables, all made from the records."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from adabelief.lab import files
 from adabelief.lab.analysis.comparison import Comparison
-from adabelief.lab.report import tables
+from adabelief.lab.report import markup, printed, tables
+from adabelief.lab.report.chart import Chart
 from adabelief.lab.study import Record
 
 
 def write(comparison: Comparison, records: Sequence[Record], root: Path) -> Path:
-    """Write `report.html`, `figures/*.png`, `runs.csv` and `summary.csv` under `root`.
+    """Write `report.html`, and what `beside` makes, under `root`.
 
     Each file is replaced as a whole. Run folders are linked as `runs/<key>/`, relative to
     `root`. Returns the path of the page.
@@ -22,15 +23,33 @@ def write(comparison: Comparison, records: Sequence[Record], root: Path) -> Path
         StorageError: a file could not be written.
     """
     # Here, so that the terminal's table works without the extra.
-    from adabelief.lab.report import figures, page  # noqa: PLC0415
+    from adabelief.lab.report import page  # noqa: PLC0415
     from adabelief.lab.report.charts import charts  # noqa: PLC0415
 
     drawn = charts(comparison)
-    watermark = comparison.study.settings.watermark
-    for chart in drawn:
-        files.replace(root / "figures" / f"{chart.name}.png", figures.png(chart, watermark))
-    files.replace(root / "runs.csv", tables.runs_csv(comparison, records).encode())
-    files.replace(root / "summary.csv", tables.summary_csv(comparison).encode())
+    for name, content in beside(comparison, records, drawn):
+        files.replace(root / name, content)
     path = root / "report.html"
     files.replace(path, page.html(comparison, records, drawn).encode())
     return path
+
+
+def beside(
+    comparison: Comparison, records: Sequence[Record], charts: Sequence[Chart]
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of the files that the page links.
+
+    `figures/<chart>.png`, `.pdf` and `.svg`, `tables/<table>.md` and `.tex`, `runs.csv`,
+    `runs.parquet` and `summary.csv`.
+    """
+    from adabelief.lab.report import figures, runs  # noqa: PLC0415
+
+    yield "runs.csv", runs.runs_csv(comparison, records).encode()
+    yield "runs.parquet", runs.runs_parquet(comparison, records)
+    yield "summary.csv", tables.summary_csv(comparison).encode()
+    for table in printed.printed(comparison):
+        yield f"tables/{table.name}.md", markup.markdown(table).encode()
+        yield f"tables/{table.name}.tex", markup.latex(table).encode()
+    for chart in charts:
+        for kind, content in figures.files(chart, comparison.study.settings.watermark):
+            yield f"figures/{chart.name}.{kind}", content

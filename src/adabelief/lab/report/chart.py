@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.workload import Metric
 
+# Each chart is drawn as a file of each of these.
+FORMATS = ("png", "pdf", "svg")
+
 # Beyond this ratio a linear axis shows only its largest values.
 LOG_RATIO = 30.0
 
@@ -55,12 +58,45 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """One figure: lines over x, or rows of points when `rows` is not empty.
+class Cell:
+    """One trial on a map, or the best of those at its place; `value` is None if it diverged."""
+
+    x: float
+    y: float
+    value: float | None
+    text: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A rival's trials over two knobs.
 
     Args:
-        name: file name of the PNG, and id in the page.
-        y_range: ends of the value axis, in plain values also when `y_log`.
+        x_values: what was tried of the first knob, in order.
+        y_values: what was tried of the second.
+        grid: every combination was tried: cells side by side, and not dots.
+        chosen: the cell with the trial that won.
+    """
+
+    label: str
+    x_title: str
+    y_title: str
+    x_values: tuple[float, ...]
+    y_values: tuple[float, ...]
+    grid: bool
+    cells: tuple[Cell, ...]
+    chosen: Cell | None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One figure: lines over x, rows of points if there are `rows`, maps if there are `panels`.
+
+    Args:
+        name: file name of the figures, and id in the page.
+        y_range: ends of the value axis, in plain values also when `y_log`; of maps the values of
+            the worst and of the best colour.
         caption: what marks and bands mean.
     """
 
@@ -71,6 +107,7 @@ class Chart:
     caption: str
     lines: tuple[Line, ...] = ()
     rows: tuple[Row, ...] = ()
+    panels: tuple[Panel, ...] = ()
     x_log: bool = False
     y_log: bool = False
     y_range: tuple[float, float] = (0.0, 1.0)
@@ -79,6 +116,15 @@ class Chart:
 def unit(metric: Metric) -> str:
     """Behind a metric's name on an axis."""
     return " (%)" if metric.percent else ""
+
+
+def tick(value: float) -> str:
+    """A value on an axis, short: 150, 0.01, 5.6e-4, 1e-8."""
+    size = abs(value)
+    if value != 0.0 and not 1e-3 <= size < 1e4:
+        text, _, power = f"{value:.1e}".partition("e")
+        return f"{text.removesuffix('.0')}e{int(power)}"
+    return f"{value:.0f}" if size >= 1e3 else f"{value:.{3 if size >= 0.1 else 2}g}"
 
 
 def spans_decades(values: Sequence[float]) -> bool:

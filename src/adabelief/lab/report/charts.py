@@ -1,4 +1,4 @@
-"""What the report's charts show: PNG files and page draw the same data."""
+"""What the report's charts show: figures and page draw the same data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from adabelief.lab.analysis.numerals import shown
 from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.report.chart import Chart, Line, Point, Row, edge, frame, spans_decades, unit
 from adabelief.lab.report.cost_charts import best_of_n, profiles
+from adabelief.lab.report.maps import maps
 from adabelief.lab.report.palette import styles
+from adabelief.lab.search import tried
 from adabelief.lab.workload import Metric
 
 
@@ -22,6 +24,7 @@ def charts(comparison: Comparison) -> list[Chart]:
         _curves(comparison, "loss"),
         profiles(comparison),
         _sensitivity(comparison),
+        maps(comparison),
         best_of_n(comparison),
     )
     return [chart for chart in candidates if chart is not None]
@@ -140,7 +143,7 @@ def _sensitivity(comparison: Comparison) -> Chart | None:
                     points=points,
                     ring=ring,
                     # With other knobs turned as well, neighbours in lr are not alike.
-                    joined=comparison.study.settings.search == "lr",
+                    joined=set(tried(comparison.study.points(standing.rival))) <= {"lr"},
                 )
             )
     if not lines or all(len(standing.trials) == 1 for standing in comparison.standings):

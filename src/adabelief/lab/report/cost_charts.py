@@ -78,7 +78,7 @@ def profiles(comparison: Comparison) -> Chart | None:
     return Chart(
         name="target",
         title=f"Steps until {metric_name(comparison)} {shown}",
-        x_title="Steps, in multiples of the fastest on the same seed",
+        x_title="Steps, as a multiple of the fastest",
         y_title="Seeds (%)",
         caption="Share of seeds on which an optimizer gets there within that many times the steps "
         "of the fastest: at 1, how often it is the fastest. Evaluations are made every "

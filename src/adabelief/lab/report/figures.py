@@ -1,12 +1,23 @@
-"""The charts as PNG files, drawn by matplotlib without a display."""
+"""The charts as PNG, PDF and SVG files, drawn by matplotlib without a display."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
-from adabelief.lab.report.chart import Chart, Line, Row
-from adabelief.lab.report.palette import DASHES, LIGHT, MARKERS, dash_index, marker_index
+from adabelief.lab.report.chart import FORMATS, Chart, Line, Row
+from adabelief.lab.report.palette import (
+    ALERT,
+    DASHES,
+    FAINT,
+    INK,
+    LIGHT,
+    MARKERS,
+    MUTED,
+    dash_index,
+    marker_index,
+)
 
 try:
     import matplotlib as mpl
@@ -17,7 +28,10 @@ except ImportError as error:
     MISSING = 'figures need matplotlib: pip install "adabelief[report]"'
     raise ImportError(MISSING) from error
 
-INK, MUTED, FAINT, ALERT = "#1f2328", "#5c6570", "#e4e7ea", "#9a6700"
+from adabelief.lab.report.map_figures import draw_panels, panels_height, plain
+
+# Equal charts make equal files: no dates, no random ids.
+METADATA: Any = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 STYLE: Any = {
     "axes.edgecolor": "#b8bfc6",
@@ -38,6 +52,8 @@ STYLE: Any = {
     "legend.frameon": False,
     "xtick.color": MUTED,
     "ytick.color": MUTED,
+    "pdf.fonttype": 42,  # journals refuse type 3
+    "svg.hashsalt": "adabelief",
     "xtick.minor.size": 0,
     "ytick.minor.size": 0,
     # A rival may be called "$x": labels are text and never mathematics.
@@ -45,12 +61,26 @@ STYLE: Any = {
 }
 
 
-def png(chart: Chart, watermark: str) -> bytes:
-    """The chart as a PNG file on white paper, with the watermark if there is one."""
+def files(
+    chart: Chart, watermark: str, formats: Sequence[str] = FORMATS
+) -> Iterator[tuple[str, bytes]]:
+    """The chart on white paper in each format, with the watermark if there is one."""
     with mpl.rc_context(STYLE):
-        height = 4.2 if not chart.rows else 1.6 + 0.42 * len(chart.rows)
-        figure = Figure(figsize=(8, height), dpi=150, layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = _figure(chart, watermark)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # it is laid out: not again for each format
+        for name in formats:
+            file = BytesIO()
+            figure.savefig(file, format=name, metadata=METADATA[name])
+            yield name, file.getvalue()
+
+
+def _figure(chart: Chart, watermark: str) -> Figure:
+    figure = Figure(figsize=(8, _height(chart)), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    if chart.panels:
+        draw_panels(figure, chart)
+    else:
         axes = figure.add_subplot()
         if chart.rows:
             _draw_rows(axes, chart)
@@ -58,11 +88,18 @@ def png(chart: Chart, watermark: str) -> bytes:
             _draw_lines(axes, chart)
         axes.set_title(chart.title)
         axes.set_xlabel(chart.x_title)
-        if watermark:
-            figure.suptitle(watermark, x=0.99, ha="right", fontsize=8, color=ALERT)
-        file = BytesIO()
-        figure.savefig(file, format="png")
-        return file.getvalue()
+    if watermark and chart.panels:  # their title is where others have the watermark
+        figure.supxlabel(watermark, x=0.99, ha="right", fontsize=8, color=ALERT)
+    elif watermark:
+        figure.suptitle(watermark, x=0.99, ha="right", fontsize=8, color=ALERT)
+    return figure
+
+
+def _height(chart: Chart) -> float:
+    """In inches."""
+    if chart.panels:
+        return panels_height(chart)
+    return 1.6 + 0.42 * len(chart.rows) if chart.rows else 4.2
 
 
 def _draw_lines(axes: Axes, chart: Chart) -> None:
@@ -73,15 +110,10 @@ def _draw_lines(axes: Axes, chart: Chart) -> None:
     axes.set_ylim(*chart.y_range)
     axes.set_ylabel(chart.y_title)
     if chart.x_log:
-        axes.xaxis.set_major_formatter(_plain)
+        axes.xaxis.set_major_formatter(plain)
     if chart.y_log:
-        axes.yaxis.set_major_formatter(_plain)
+        axes.yaxis.set_major_formatter(plain)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0, handlelength=3)
-
-
-def _plain(value: float, _position: float) -> str:
-    """Tick label without the mathematics that matplotlib's own would need."""
-    return f"{value:g}"
 
 
 def _draw_line(axes: Axes, line: Line) -> None:

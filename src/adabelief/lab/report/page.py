@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -10,12 +11,14 @@ from importlib import resources
 from adabelief.lab.analysis import numerals
 from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.analysis.wording import metric_name
-from adabelief.lab.report.chart import Chart
+from adabelief.lab.report.alternative import alternative
+from adabelief.lab.report.chart import FORMATS, Chart
 from adabelief.lab.report.palette import (
     DARK,
     DASHES,
     LIGHT,
     MARKERS,
+    SCALE,
     dash_index,
     marker_index,
     styles,
@@ -45,6 +48,7 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         setting=numerals.setting,
         p=numerals.p_value,
         steps=numerals.steps,
+        raw=_raw,
         spread=partial(numerals.in_unit, metric=metric),
     )
     return environment.from_string(_own_file("page.html")).render(
@@ -60,18 +64,28 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         protocol=protocol(comparison),
         searched=partial(searched, comparison.study),
         charts=charts,
+        alternative=alternative,
+        formats=FORMATS,
         chart_data=_chart_data(comparison, charts),
         light=LIGHT,
         dark=DARK,
         # Our own files, not a study's text: the only strings that are not escaped.
         css=Markup(_own_file("page.css")),
-        script=Markup(_own_file("page.js")),
+        sorting=Markup(_own_file("sorting.js")),
+        script=Markup(_own_file("maps.js") + _own_file("charts.js")),
         plotly=Markup(get_plotlyjs() if charts else ""),
     )
 
 
 def _own_file(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _raw(value: float | None) -> str:
+    """A number that tables are sorted by, as JavaScript reads it."""
+    if value is None:
+        return ""
+    return "Infinity" if value == math.inf else repr(value)
 
 
 def _runs_by_rival(
@@ -112,5 +126,6 @@ def _chart_data(comparison: Comparison, charts: Sequence[Chart]) -> dict[str, ob
         "charts": [asdict(chart) for chart in charts],
         "looks": looks,
         "palettes": {"light": LIGHT, "dark": DARK},
+        "scale": SCALE.capitalize(),
         "watermark": comparison.study.settings.watermark,
     }

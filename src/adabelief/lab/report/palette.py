@@ -27,6 +27,13 @@ DARK = (
     "#d77a94",
 )
 
+# Of figures, on white paper.
+INK, MUTED, FAINT, ALERT = "#1f2328", "#5c6570", "#e4e7ea", "#9a6700"
+
+# Of maps, from worst to best: made for the colour-blind (Nuñez et al. 2018), and known to
+# matplotlib and, with a capital, to plotly.
+SCALE = "cividis"
+
 # Each entry: (matplotlib, plotly). No cross: that is the sign of a diverged run.
 DASHES = (
     ("solid", "solid"),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from adabelief.lab.analysis.comparison import Comparison
-from adabelief.lab.analysis.numerals import count, learning_rate
+from adabelief.lab.analysis.numerals import count
 from adabelief.lab.analysis.statistics import seeds_needed
 from adabelief.lab.rivals import Rival
+from adabelief.lab.search import shown
 from adabelief.lab.study import Study
 
 
@@ -39,9 +40,13 @@ def searched(study: Study, rival: Rival) -> list[tuple[str, str]]:
     if study.settings.search == "paper" and rival.paper:
         return [(f"{name}: {knob}", "every combination") for name, knob in rival.paper.items()]
     points = study.points(rival)
-    if set(points[0]) == {"lr"}:
-        values = ", ".join(learning_rate(float(point["lr"])) for point in points)
-        return [(f"lr: {values}", f"{rival.space['lr']}, equal ratios")]
+    if study.settings.search == "grid" or set(points[0]) == {"lr"}:
+        values = {name: dict.fromkeys(shown(point[name]) for point in points) for name in points[0]}
+        how = ", every combination" if len(values) > 1 else ""
+        return [
+            (f"{name}: {', '.join(each)}", f"{rival.space[name]}, equal ratios{how}")
+            for name, each in values.items()
+        ]
     how = f"the first {len(points)} points of a Sobol sequence"
     return [(f"{name}: {knob}", how) for name, knob in rival.space.items()]
 
@@ -52,8 +57,8 @@ def _budget(comparison: Comparison) -> str:
     trials = sorted({len(one.trials) for one in comparison.standings})
     if len(trials) == 1:
         budget = f"Every optimizer gets the same budget: {count(trials[0], 'tuning trial')}"
-        over = " over its whole search space" if settings.search == "space" else ""
-        return budget + over
+        over = {"space": " over its whole search space", "grid": " over a square grid"}
+        return budget + over.get(settings.search, "")
     return (
         "Optimizers do not get the same number of tuning trials: the grids are those of Zhuang et "
         f"al. 2020, section 3, and have {trials[0]} to {trials[-1]} points"

@@ -1,4 +1,4 @@
-"""Tables: all runs and the summary as CSV, and the summary for a terminal."""
+"""The summary, as CSV and for a terminal."""
 
 from __future__ import annotations
 
@@ -16,55 +16,14 @@ from adabelief.lab.analysis.comparison import Comparison, Standing
 from adabelief.lab.analysis.numerals import NOTHING, mean_text, setting
 from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.analysis.wording import metric_name
-from adabelief.lab.study import Record
 
 VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "dim"}
-
-
-def runs_csv(comparison: Comparison, records: Sequence[Record]) -> str:
-    """One line for each record, planned ones too; metrics in their own units, unrounded."""
-    names = [metric.name for metric in comparison.study.metrics]
-    labels = {rival.name: rival.label for rival in comparison.study.rivals}
-    return _csv([_run_line(record, labels, names) for record in records], _run_head(names))
-
-
-def _run_head(metrics: Sequence[str]) -> list[str]:
-    before = ["key", "folder", "rival", "label", "phase", "split", "status", "reason", "lr"]
-    middle = ["hyperparameters", "init_seed", "data_seed", "steps_planned", "step"]
-    after = ["seconds", "eval_seconds", "optimizer_seconds", "peak_bytes", "resumed", "n_params"]
-    return [*before, *middle, *[f"last_{name}" for name in metrics], *after]
-
-
-def _run_line(
-    record: Record, labels: Mapping[str, str], metrics: Sequence[str]
-) -> dict[str, object]:
-    run, result = record.run, record.result
-    line: dict[str, object] = {
-        "key": run.key,
-        "folder": f"runs/{run.key}/",
-        "rival": run.rival,
-        "label": labels.get(run.rival, run.rival),
-        "phase": run.phase,
-        "split": run.split,
-        "status": result.status if result else "pending",
-        "lr": run.hyperparameters["lr"],
-        "hyperparameters": json.dumps(run.model_dump(mode="json")["hyperparameters"]),
-        "init_seed": run.init_seed,
-        "data_seed": run.data_seed,
-        "steps_planned": run.steps,
-    }
-    if result:
-        line.update({f"last_{name}": result.last.get(name) for name in metrics})
-        line.update(result.model_dump(include={"reason", "step", "seconds", "eval_seconds"}))
-        cost = {"optimizer_seconds", "peak_bytes", "resumed", "n_params"}
-        line.update(result.model_dump(include=cost))
-    return line
 
 
 def summary_csv(comparison: Comparison) -> str:
     """One line for each rival, best first; metrics in their own units, unrounded."""
     lines = [_summary_line(comparison, standing) for standing in comparison.ranking]
-    return _csv(lines, list(lines[0]))
+    return as_csv(lines, list(lines[0]))
 
 
 def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, object]:
@@ -108,7 +67,8 @@ def _interval(name: str, interval: Interval | None) -> dict[str, object]:
     }
 
 
-def _csv(lines: Sequence[Mapping[str, Any]], head: Sequence[str]) -> str:
+def as_csv(lines: Sequence[Mapping[str, Any]], head: Sequence[str]) -> str:
+    """The lines under a head; empty where a line has no such entry."""
     file = StringIO()
     writer = csv.DictWriter(file, head, restval="", lineterminator="\n")
     writer.writeheader()

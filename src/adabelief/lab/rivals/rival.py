@@ -6,11 +6,16 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from adabelief.lab.search import Choices, LogRange, Point, Value, grid, ladder, sobol
+from adabelief.lab.search import Choices, LogRange, Point, Value, grid, ladder, side, sobol
 
-# How a preset tunes: the learning rate alone; the rival's whole space, with as many trials for
-# everybody; or the grid that Zhuang et al. 2020 describe, whose size differs from rival to rival.
-Search = Literal["lr", "space", "paper"]
+# How a preset tunes: the learning rate alone; the rival's whole space, or a square grid of lr and
+# one more knob, with as many trials for everybody; or the grid that Zhuang et al. 2020 describe,
+# whose size differs from rival to rival.
+Search = Literal["lr", "space", "grid", "paper"]
+
+# The knob beside lr in a grid is the first of these that a rival searches: eps decides how
+# adaptive an optimizer is (Choi et al. 2019, arXiv:1910.05446).
+_BESIDE_LR = ("eps", "weight_decay")
 
 # Searched under a name of its own, given to the optimizer inside `betas`.
 _BETAS = {"beta1": 0, "beta2": 1}
@@ -77,14 +82,24 @@ class Rival(BaseModel):
         Args:
             trials: how many; the paper's grid has as many as it has.
             search: what is searched. A rival that the paper does not have searches its space
-                with `trials` points.
+                with `trials` points. In a "grid" one that searches eps has √trials values of lr
+                and of eps, one that searches weight_decay but not eps of lr and of that, and any
+                other `trials` values of lr.
+
+        Raises:
+            LabError: `trials` is not a square, for a grid.
         """
         if search == "paper" and self.paper:
             return grid(self.paper)
-        learning_rate = self.space["lr"]
-        if search == "lr" or len(self.space) == 1:
-            assert isinstance(learning_rate, LogRange)
-            return ladder("lr", learning_rate, trials)
+        ranges = {name: knob for name, knob in self.space.items() if isinstance(knob, LogRange)}
+        beside = next((name for name in _BESIDE_LR if name in ranges), None)
+        if search == "grid" and beside:
+            n = side(trials)
+            return grid(
+                {name: Choices(values=tuple(ranges[name].points(n))) for name in ("lr", beside)}
+            )
+        if search in {"lr", "grid"} or len(self.space) == 1:
+            return ladder("lr", ranges["lr"], trials)
         return sobol(self.space, trials)
 
     def arguments(self, point: Point) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("chart-data").textContent);
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  // Paper is white: the media query ends where printing begins.
+  const dark = window.matchMedia("screen and (prefers-color-scheme: dark)");
   const coarse = window.matchMedia("(pointer: coarse)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   // Plotly reads a small HTML in labels; a rival's name is text.
@@ -93,7 +94,7 @@
     const rows = chart.rows.length;
     const xaxis = { ...axis, title: title(chart.x_title),
       type: chart.x_log ? "log" : "linear" };
-    const yaxis = { ...axis, title: title(chart.y_title),
+    const yaxis = { ...axis, title: title(chart.y_title), exponentformat: "power",
       type: chart.y_log ? "log" : "linear" };
     if (rows) {
       Object.assign(xaxis, { range: chart.y_range });
@@ -116,31 +117,52 @@
       margin: { l: 10, r: 14, t: 10, b: 10 }, showlegend: !rows,
       legend: { orientation: "h", x: 0, y: -0.24, yanchor: "top", traceorder: "normal",
         itemwidth: 42 },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: css("--muted") },
-      hoverlabel: { bgcolor: css("--paper"), bordercolor: css("--line"),
-        font: { color: css("--ink") } },
-      dragmode: coarse.matches ? false : "zoom", xaxis, yaxis,
+      xaxis, yaxis,
     };
   };
+
+  // As Python's: 0.01, 5.6e-4, 1e-8.
+  const tick = (value) => {
+    const size = Math.abs(value);
+    if (value !== 0 && !(size >= 1e-3 && size < 1e4)) {
+      return Number(value.toPrecision(2)).toExponential().replace("e+", "e");
+    }
+    return size >= 1e3 ? value.toFixed(0) : String(Number(value.toPrecision(size >= 0.1 ? 3 : 2)));
+  };
+
+  const drawing = (chart, box) => {
+    if (chart.panels.length) {
+      return mapsOf(chart, box.clientWidth, { css, text, tick, scale: data.scale });
+    }
+    const traces = chart.rows.length
+      ? chart.rows.flatMap(rowTraces) : chart.lines.flatMap(lineTraces);
+    return { traces, layout: layout(chart, box) };
+  };
+
+  const paper = () => ({
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: css("--muted") },
+    hoverlabel: { bgcolor: css("--paper"), bordercolor: css("--line"),
+      font: { color: css("--ink") } },
+    dragmode: coarse.matches ? false : "zoom",
+  });
 
   const config = { displayModeBar: false };
 
   const draw = (chart) => {
     const box = document.getElementById(`chart-${chart.name}`);
-    const traces = chart.rows.length
-      ? chart.rows.flatMap(rowTraces) : chart.lines.flatMap(lineTraces);
-    return Plotly.react(box, traces, layout(chart, box), config).then(() => box);
+    const { traces, layout: own } = drawing(chart, box);
+    return Plotly.react(box, traces, { ...paper(), ...own }, config).then(() => box);
   };
 
-  const openRun = (event) => {
+  const showRun = (event) => {
     const key = event.points[0].customdata;
-    if (key) window.location.href = `runs/${key}/`;
+    if (key) window.location.hash = `run-${key}`;
   };
 
   for (const chart of data.charts) {
     draw(chart).then((box) => {
-      box.on("plotly_click", openRun);
+      box.on("plotly_click", showRun);
       let drawnWidth = box.clientWidth;
       new ResizeObserver(() => {
         if (box.clientWidth === drawnWidth) return;

@@ -1,0 +1,114 @@
+"""Options that several commands have, and the study that they mean."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from adabelief.lab.compare import declare
+from adabelief.lab.load import Loaded, load
+from adabelief.lab.rivals import GROUPS, RIVALS, Search, expand, resolve
+from adabelief.lab.study import Study
+from adabelief.lab.workload import Parallel
+from adabelief.lab.workloads import WORKLOADS
+
+SUBJECT = "adabelief"
+
+
+def complete_workloads(incomplete: str) -> list[str]:
+    """For the shell: workloads of the package; files it completes by itself."""
+    return [name for name in WORKLOADS if name.startswith(incomplete)]
+
+
+def complete_presets(incomplete: str) -> list[str]:
+    """For the shell: presets of any workload."""
+    names = dict.fromkeys(name for each in WORKLOADS.values() for name in each.presets)
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_rivals(incomplete: str) -> list[str]:
+    """For the shell: the last of several names with commas between."""
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in (*GROUPS, *RIVALS) if name.startswith(last)]
+
+
+Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
+WorkloadName = Annotated[
+    str,
+    typer.Argument(
+        help="A workload (see `adabelief list`), or your own: FILE.py:NAME.",
+        autocompletion=complete_workloads,
+    ),
+]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Rivals of AdaBelief, separated by commas: names of `adabelief list`, "
+        "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all.",
+        autocompletion=complete_rivals,
+    ),
+]
+Seeds = Annotated[int | None, typer.Option(min=1, help="Paired seeds of the final runs.")]
+Trials = Annotated[
+    int | None, typer.Option(min=1, help="Points of its search space for every optimizer.")
+]
+PresetName = Annotated[
+    str, typer.Option(help="Size of the comparison.", autocompletion=complete_presets)
+]
+WhatIsTuned = Annotated[
+    Search | None,
+    typer.Option(
+        help="What is tuned: lr alone; the whole space, with decay and eps; a square grid of lr "
+        "and eps (or decay); or the grids of the AdaBelief paper, which are not equal. The "
+        "preset's if not given.",
+    ),
+]
+ProcsPerRun = Annotated[
+    int | None,
+    typer.Option(min=1, help="Processes that train each run together, by torchrun; else 1."),
+]
+How = Annotated[
+    Parallel | None,
+    typer.Option(
+        help="With --procs-per-run: copied weights (DistributedDataParallel), or shards (FSDP2). "
+        "Else ddp."
+    ),
+]
+EngineName = Literal["local", "ray"]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
+]
+
+
+def declared(
+    workload: str,
+    against: list[str] | None,
+    preset: str,
+    out: Path | None,
+    **changes: Any,
+) -> tuple[Study, Loaded, Path]:
+    """The study that these options mean, its workload, and its folder.
+
+    Raises:
+        LabError: a name is unknown or a number out of range.
+    """
+    # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
+    sys.path.append(str(Path.cwd()))
+    loaded = load(workload)
+    study = declare(loaded, preset, resolve(_names(against)), **changes)
+    return study, loaded, out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
+
+
+def as_many(study: Study) -> int:
+    """Workers that this machine has processors for."""
+    return max(1, (os.cpu_count() or 1) // study.settings.processes)
+
+
+def _names(against: list[str] | None) -> list[str]:
+    """AdaBelief first, then the others as given, each once."""
+    given = [part.strip() for each in against or ["default"] for part in each.split(",")]
+    return expand([SUBJECT, *(name for name in given if name)])

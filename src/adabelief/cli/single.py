@@ -1,0 +1,142 @@
+"""run: one optimizer, once; to see that something trains, not to compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from adabelief.cli.options import PresetName, WorkloadName, complete_rivals
+from adabelief.cli.screen import AsJson, console, errors, explained, show_json
+from adabelief.lab.compare import declare
+from adabelief.lab.contract import rehearse
+from adabelief.lab.engine import LocalEngine
+from adabelief.lab.errors import LabError
+from adabelief.lab.factory import check_arguments
+from adabelief.lab.factory import load as optimizer_class
+from adabelief.lab.load import load
+from adabelief.lab.rivals import resolve
+from adabelief.lab.run_folder import RunFolder
+from adabelief.lab.store import Store
+from adabelief.lab.study import Run
+
+FAILED = 1
+
+
+def run(
+    workload: WorkloadName,
+    optimizer: Annotated[
+        str,
+        typer.Argument(
+            help="A name of `adabelief list`, package.module:Class, WRAPPER+NAME.",
+            autocompletion=complete_rivals,
+        ),
+    ] = "adabelief",
+    lr: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="The middle of the optimizer's search range if not given."),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE of another argument, in JSON: --set eps=1e-12."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and of the data's order.")] = 0,
+    preset: PresetName = "quick",
+    out: Annotated[
+        Path, typer.Option(help="Folder for the run's files; the same run is not made twice.")
+    ] = Path("adabelief-out/single"),
+    as_json: AsJson = False,
+) -> None:
+    """Train once and show every evaluation on validation data. One run is no comparison.
+
+    Ends with 1 if the run does not end well.
+    """
+    with explained():
+        loaded = load(workload)
+        (rival,) = resolve([optimizer])
+        study = declare(loaded, preset, [rival])
+        middle = rival.plan(1)[0]["lr"]
+        point = {"lr": middle if lr is None else lr, **_arguments(given)}
+        one = study.single_run(rival, point, seed)
+        check_arguments(one.optimizer, optimizer_class(one.optimizer), one.hyperparameters)
+        rehearse(loaded.workload, study.settings)
+        folder = Store(out).folder(one)
+        _train(folder, one, out, loaded.source or workload, quiet=as_json)
+        result = folder.result()
+        assert result is not None
+        if as_json:
+            show_json(
+                {
+                    "folder": str(folder.path),
+                    "run": one.model_dump(mode="json"),
+                    "rows": folder.rows(),
+                    "result": result.model_dump(mode="json"),
+                }
+            )
+        elif result.status == "ok":
+            console.print(
+                f"{result.seconds:.1f} s of training, {result.optimizer_seconds:.2f} s of it in "
+                f"the optimizer; {result.n_params:,} parameters. Files: {folder.path}",
+                highlight=False,
+            )
+        if result.status != "ok":
+            errors.print(f"{result.status}: {result.reason}", style="red", markup=False)
+            raise typer.Exit(FAILED)
+
+
+def _train(folder: RunFolder, one: Run, out: Path, reference: str, *, quiet: bool) -> None:
+    engine = LocalEngine(out, reference, workers=1)
+    try:
+        engine.submit(one)
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            while not engine.idle:
+                for _, amiss in engine.ended(timeout=0.5):
+                    if amiss:
+                        errors.print(f"Note: {amiss} was damaged; the run was done anew")
+                if not quiet and console.is_terminal:
+                    live.update(_table(one, folder), refresh=True)
+    finally:
+        engine.stop()
+    if not quiet:
+        console.print(_table(one, folder))
+
+
+def _table(one: Run, folder: RunFolder) -> Group:
+    """One line an evaluation: the training loss since the last one, and the metrics."""
+    table = Table()
+    merged: dict[int, dict[str, Any]] = {}
+    for row in folder.rows():
+        named = {
+            f"{row['split']} {name}": value
+            for name, value in row.items()
+            if name not in ("step", "split")
+        }
+        merged.setdefault(row["step"], {}).update(named)
+    heads = list(dict.fromkeys(name for row in merged.values() for name in row))
+    for head in ("step", *heads):
+        table.add_column(head, justify="right")
+    for step, row in merged.items():
+        numbers = ["–" if row.get(name) is None else f"{row[name]:.5g}" for name in heads]
+        table.add_row(str(step), *numbers)
+    arguments = ", ".join(f"{name}={value}" for name, value in one.hyperparameters.items())
+    return Group(f"{one.optimizer} ({arguments}) on {one.workload}, {one.steps} steps", table)
+
+
+def _arguments(given: list[str] | None) -> dict[str, Any]:
+    arguments = {}
+    for each in given or []:
+        name, equals, text = each.partition("=")
+        if not (name.isidentifier() and equals):
+            msg = f"--set wants NAME=VALUE, got {each!r}"
+            raise LabError(msg)
+        try:
+            arguments[name] = json.loads(text)
+        except ValueError:
+            msg = f"--set {name}: the value must be JSON (1e-8, true, [0.9, 0.99]), got {text!r}"
+            raise LabError(msg) from None
+    return arguments
