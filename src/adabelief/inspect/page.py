@@ -84,7 +84,7 @@ def _histogram(m: Measures) -> str:
         f"<rect class='bar' x='{x(left):.1f}' width='{max(x(right) - x(left) - 1, 0.5):.1f}' "
         f"y='{HEIGHT - MARGIN - (HEIGHT - 2 * MARGIN) * share / tallest:.1f}' "
         f"height='{(HEIGHT - 2 * MARGIN) * share / tallest:.1f}'/>"
-        for left, right, share in zip(edges, edges[1:], shares, strict=True)
+        for left, right, share in zip(edges[:-1], edges[1:], shares, strict=True)
         if share > 0
     )
     ticks = "".join(
