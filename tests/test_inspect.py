@@ -172,7 +172,8 @@ def test_the_sentence_has_the_numbers() -> None:
 
 def test_a_group_is_heard_only_where_not_all_have_it() -> None:
     one, other = nn.Parameter(torch.ones(400)), nn.Parameter(torch.ones(100))
-    optimizer = AdaBelief([{"params": [one]}, {"params": [other], "eps": 1e-6}])
+    groups: list[dict[str, Any]] = [{"params": [one]}, {"params": [other], "eps": 1e-6}]
+    optimizer = AdaBelief(groups)
     for step in range(100):
         one.grad, other.grad = noise(400)(step).float(), noise(100, scale=1e-3)(step).float()
         optimizer.step()

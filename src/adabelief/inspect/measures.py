@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adabelief.inspect.samples import Array, Sample
+
+Mask = NDArray[np.bool_]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # The belief counts for less than ε where ŝ is below twice what ε alone would make of it.
@@ -157,7 +161,7 @@ def _elements(sample: Sample) -> _Elements:
 
 
 def _joined(parts: Sequence[_Elements]) -> _Elements:
-    columns = {}
+    columns: dict[str, Any] = {}
     for field in _Elements.__dataclass_fields__:
         arrays = [getattr(part, field) for part in parts]
         known = all(array is not None for array in arrays)
@@ -165,8 +169,8 @@ def _joined(parts: Sequence[_Elements]) -> _Elements:
     return _Elements(**columns)
 
 
-def _taken(elements: _Elements, mask: Array) -> _Elements:
-    columns = {}
+def _taken(elements: _Elements, mask: Mask) -> _Elements:
+    columns: dict[str, Any] = {}
     for field in _Elements.__dataclass_fields__:
         array = getattr(elements, field)
         columns[field] = None if array is None else array[mask]
@@ -183,7 +187,7 @@ def weighted_quantiles(values: Array, weights: Array, shares: Sequence[float]) -
     return tuple(float(value) for value in values[order][np.minimum(places, len(values) - 1)])
 
 
-def _share(mask: Array, weights: Array) -> float:
+def _share(mask: Mask, weights: Array) -> float:
     return float(weights[mask].sum() / weights.sum()) if weights.sum() > 0 else 0.0
 
 
