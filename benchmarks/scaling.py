@@ -29,6 +29,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from adabelief.lab.compare import conduct, declare
 from adabelief.lab.engine import Engine, LocalEngine
 from adabelief.lab.environment import environment
@@ -232,6 +234,7 @@ class InThisProcess(Engine):
 
     def __init__(self, root: Path) -> None:
         self._store, self._waiting = Store(root), deque[Run]()
+        torch.set_num_threads(1)  # as in a worker
 
     def submit(self, run: Run) -> None:
         """Queue a run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from statistics import NormalDist
 
 from adabelief.lab.analysis.statistics import Interval, seeds_needed, t_quantile
@@ -35,8 +36,11 @@ def seeds_for(difference: Interval, comparisons: int, alpha: float = 0.05) -> in
     deviation = difference.half_width * math.sqrt(n) / t_quantile(0.975, n - 1)
     ratio = deviation / abs(difference.mean)
     z = NormalDist().inv_cdf(POWER)
-    for seeds in range(max(2, seeds_needed(comparisons, alpha)), MOST_SEEDS + 1):
+
+    def enough(seeds: int) -> bool:
         t = t_quantile(1 - alpha / (2 * comparisons), seeds - 1)
-        if seeds >= ((t + z) * ratio) ** 2:
-            return seeds
-    return None
+        return seeds >= ((t + z) * ratio) ** 2
+
+    candidates = range(max(2, seeds_needed(comparisons, alpha)), MOST_SEEDS + 1)
+    found = bisect_left(candidates, True, key=enough)  # t falls: enough stays enough
+    return candidates[found] if found < len(candidates) else None
