@@ -97,6 +97,8 @@ def test_sigkill_of_the_driver_and_of_one_process_changes_no_byte(
         wait_until(lambda pid=driver.pid: not group_members(pid), 60)  # type: ignore[misc]
     ended = run(*command)
     assert ended.returncode == 0, ended.stderr
+    assert "damaged" not in ended.stderr
+    assert not list(cut.rglob("aside-*"))
     assert written(cut) == written(whole)
     assert [end.status for end in ends(cut)] == ["ok"] * 4
     assert any(end.resumed for end in ends(cut))

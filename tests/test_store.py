@@ -16,6 +16,7 @@ from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.schedule import Schedule
 from adabelief.lab.store import Store
 from adabelief.lab.study import Run, Study
+from adabelief.lab.team import ALONE, Team
 from adabelief.lab.train import execute
 
 TINY = Path(__file__).parent / "workloads" / "tiny.py"
@@ -48,11 +49,11 @@ def interrupt(
     """
     real, done = RunFolder.save, [0]
 
-    def save(self: RunFolder, state: dict[str, object]) -> None:
+    def save(self: RunFolder, state: dict[str, object], team: Team = ALONE) -> None:
         done[0] += 1
         if done[0] == saves and before:
             raise Killed
-        real(self, state)
+        real(self, state, team)
         if done[0] == saves:
             raise Killed
 
@@ -214,11 +215,13 @@ def test_keys_depend_on_everything_that_makes_a_run(run: Run) -> None:
         "workload": "x", "workload_hash": "x", "preset": "x", "steps": 1, "eval_every": 1,
         "schedule": Schedule(kind="constant"), "options": {"a": 1}, "rival": "x", "optimizer": "x",
         "hyperparameters": {"lr": 2.0}, "init_seed": 5, "data_seed": 5, "phase": "final",
-        "wrappers": (WRAPPERS["lars"],),
+        "wrappers": (WRAPPERS["lars"],), "processes": 2, "parallel": "fsdp",
     }  # fmt: skip
     assert set(changes) == set(Run.model_fields)
     keys = {run.model_copy(update={name: value}).key for name, value in changes.items()}
-    assert len(keys | {run.key}) == len(changes) + 1
+    assert len(keys | {run.key}) == len(changes) + 1 - 1, "one process is not parallel"
+    together = run.model_copy(update={"processes": 2})
+    assert together.model_copy(update={"parallel": "fsdp"}).key != together.key
 
 
 def test_spec_and_result_are_json_for_everybody(tmp_path: Path, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import secrets
@@ -105,6 +106,9 @@ def _member(
         backend = "cpu:gloo,cuda:nccl"
     dist.init_process_group(backend, timeout=NO_TIMEOUT)
     declared = Run.model_validate_json(run)
+    if declared.parallel == "fsdp":
+        # It tells torch.load(weights_only=True) that checkpoints may hold DTensors.
+        importlib.import_module("torch.distributed.tensor")
     folder = Store(Path(root)).folder(declared)
     try:
         amiss = execute(folder, declared, load(reference).workload, Guard(*guard), joined())
