@@ -6,8 +6,8 @@ because absolute times mean nothing on a shared machine. All is done twice, with
 with one that gives large tensors back at once. Writes docs/release.json and the table in
 docs/release.md.
 
-    python benchmarks/release.py [--rounds 40] [--repeats 3] [--threads 1]
-    python benchmarks/release.py --table    # only writes the table anew, from the record
+    python -m benchmarks.release [--rounds 40] [--repeats 3] [--threads 1]
+    python -m benchmarks.release --table    # only writes the table anew, from the record
 """
 
 from __future__ import annotations

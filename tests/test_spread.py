@@ -140,6 +140,7 @@ def test_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("workload", "processes", "message"),
     [
+        (f"{TOGETHER}:exact", "1", "--parallel ddp needs --procs-per-run of 2 or more, got 1"),
         (f"{TINY}:workload", "2", "Tiny has no method parallelize"),
         (f"{TOGETHER}:exact", "3", "batch_size must be a multiple of the 3 processes"),
     ],
@@ -148,7 +149,8 @@ def test_what_cannot_be_spread_is_refused_before_anything_runs(
     tmp_path: Path, workload: str, processes: str, message: str
 ) -> None:
     out = tmp_path / "study"
-    ended = run("compare", workload, *SPREAD, "--procs-per-run", processes, "--out", str(out))
+    options = ("--procs-per-run", processes, "--parallel", "ddp", "--out", str(out))
+    ended = run("compare", workload, *SPREAD, *options)
     assert ended.returncode == 1
     assert message in " ".join(ended.stderr.split())
     assert not out.exists()

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from adabelief.lab.compare import declare
+from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded, load
 from adabelief.lab.rivals import GROUPS, RIVALS, Search, expand, resolve
 from adabelief.lab.study import Study
@@ -100,6 +101,9 @@ def declared(
     sys.path.append(str(Path.cwd()))
     loaded = load(workload)
     study = declare(loaded, preset, resolve(_names(against)), **changes)
+    if changes.get("parallel") and study.settings.processes == 1:
+        msg = f"--parallel {changes['parallel']} needs --procs-per-run of 2 or more, got 1"
+        raise LabError(msg)
     return study, loaded, out or Path("adabelief-out") / f"{study.workload}-{study.preset}"
 
 

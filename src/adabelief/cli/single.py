@@ -25,8 +25,6 @@ from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.store import Store
 from adabelief.lab.study import Run
 
-FAILED = 1
-
 
 def run(
     workload: WorkloadName,
@@ -86,7 +84,7 @@ def run(
             )
         if result.status != "ok":
             errors.print(f"{result.status}: {result.reason}", style="red", markup=False)
-            raise typer.Exit(FAILED)
+            raise typer.Exit(1)
 
 
 def _train(folder: RunFolder, one: Run, out: Path, reference: str, *, quiet: bool) -> None:

@@ -35,14 +35,11 @@ class Inspection:
             ValueError: there are none.
         """
         whole = measure("all", samples)
+        groups = measure_groups(samples)
         numbers = sorted({sample.group for sample in samples})
-        groups = [
-            measure(f"group {number}", [s for s in samples if s.group == number])
-            for number in numbers
-        ]
         parameters = [measure(sample.name, [sample]) for sample in samples]
         members = [numbers.index(sample.group) for sample in samples]
-        return Inspection(whole, tuple(groups), tuple(parameters), tuple(members))
+        return Inspection(whole, groups, tuple(parameters), tuple(members))
 
     def findings(self) -> list[Finding]:
         """What holds for all, then for a group but not for all, then for single parameters."""
@@ -93,25 +90,6 @@ class Inspection:
             "findings": [finding._asdict() for finding in self.findings()],
         }
 
-    def scalars(self) -> dict[str, float]:
-        """A few numbers a group, for a logger: "group 0/at_floor" and so on."""
-        found = {}
-        for group in self.groups:
-            numbers = {
-                "step_size": group.step_size[2],
-                "at_floor": group.at_floor,
-                "sgd_lr": group.sgd_lr,
-                "adaptivity": group.adaptivity,
-                "long": group.long,
-                "cos_gradient": group.cos_gradient,
-                "cos_sign": group.cos_sign,
-                "update_to_weight": group.update_to_weight,
-            }
-            for key, value in numbers.items():
-                if value is not None:
-                    found[f"{group.name}/{key}"] = value
-        return found
-
     def __str__(self) -> str:
         """The table and the findings as plain text."""
         rows = [list(HEADS), *self.rows()]
@@ -123,6 +101,15 @@ class Inspection:
             lines.append("  ".join([first, *rest]).rstrip())
         lines += [f"{finding.name}: {finding.text}." for finding in self.findings()]
         return "\n".join(lines)
+
+
+def measure_groups(samples: Sequence[Sample]) -> tuple[Measures, ...]:
+    """Measures of each group that has samples, in order."""
+    numbers = sorted({sample.group for sample in samples})
+    return tuple(
+        measure(f"group {number}", [sample for sample in samples if sample.group == number])
+        for number in numbers
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from torch import nn
 from torch.optim import Optimizer
 
-from adabelief.inspect.inspection import Inspection
+from adabelief.inspect.inspection import measure_groups
+from adabelief.inspect.measures import Measures
 from adabelief.inspect.samples import from_optimizer
 
 Log = Callable[[Mapping[str, float], int], None]
@@ -25,7 +26,7 @@ class SummaryWriter(Protocol):
 
 
 class BeliefLogger:
-    """Logs `Inspection.scalars` after every `every`-th step of the optimizer.
+    """Logs `scalars` of the groups after every `every`-th step of the optimizer.
 
     Args:
         optimizer: an AdaBelief.
@@ -77,10 +78,31 @@ class BeliefLogger:
         samples = from_optimizer(optimizer, self._model, FEW)
         if not samples:
             return
-        found = Inspection.of(samples)
-        numbers = {self._prefix + name: value for name, value in found.scalars().items()}
+        groups = measure_groups(samples)  # nobody reads single parameters: a third of the work
+        step = max(group.step for group in groups)
+        numbers = {self._prefix + name: value for name, value in scalars(groups).items()}
         if callable(self._to):
-            self._to(numbers, found.whole.step)
+            self._to(numbers, step)
         else:
             for name, value in numbers.items():
-                self._to.add_scalar(name, value, found.whole.step)
+                self._to.add_scalar(name, value, step)
+
+
+def scalars(groups: Sequence[Measures]) -> dict[str, float]:
+    """A few numbers a group: "group 0/at_floor" and so on; without those that are unknown."""
+    found = {}
+    for group in groups:
+        numbers = {
+            "step_size": group.step_size[2],
+            "at_floor": group.at_floor,
+            "sgd_lr": group.sgd_lr,
+            "adaptivity": group.adaptivity,
+            "long": group.long,
+            "cos_gradient": group.cos_gradient,
+            "cos_sign": group.cos_sign,
+            "update_to_weight": group.update_to_weight,
+        }
+        for key, value in numbers.items():
+            if value is not None:
+                found[f"{group.name}/{key}"] = value
+    return found

@@ -112,6 +112,7 @@ class Task(ABC):
         and the returned loss is the same everywhere; `evaluate` is called everywhere, and what the
         first process returns is believed.
         """
+        # Optional: a study of one process a run never asks, others are refused beforehand.
         raise NotImplementedError(self.refuses(2, parallel))
 
     def refuses(self, processes: int, parallel: Parallel) -> str:
