@@ -1,7 +1,7 @@
 """The fast path: all parameters of all groups by one call of the C kernel, gathered in C.
 
 Nothing is kept from step to step that could become wrong: every pointer, size, stride and dtype is
-looked at anew, at about half a microsecond per parameter.
+looked at anew (docs/decisions.md says what that costs).
 """
 
 from __future__ import annotations

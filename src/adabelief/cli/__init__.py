@@ -9,6 +9,7 @@ from adabelief.cli.bench import bench
 from adabelief.cli.export import export
 from adabelief.cli.listing import data, list_
 from adabelief.cli.maintenance import check, pack, plan, unpack, verify
+from adabelief.cli.paper import reproduce
 from adabelief.cli.single import run
 from adabelief.cli.study import compare, report, status
 
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verb in (compare, plan, run, status, report, check, verify, pack, unpack, export):
+for verb in (compare, reproduce, plan, run, status, report, check, verify, pack, unpack, export):
     app.command()(verb)
 app.command(name="list")(list_)
 app.command()(data)

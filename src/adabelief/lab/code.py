@@ -19,6 +19,7 @@ READERS = (
     "lab/analysis/",
     "lab/data/catalogue.py",
     "lab/export/",
+    "lab/paper/",
     "lab/report/",
 )
 SUFFIXES = (".py", ".c", ".h", ".inc")

@@ -1,0 +1,107 @@
+"""reproduce: the paper's exhibits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from adabelief.cli.screen import AsJson, console, explained, show_json
+from adabelief.lab.paper.catalogue import EXHIBITS, SETS, chosen
+from adabelief.lab.paper.exhibit import Exhibit
+from adabelief.lab.paper.record import Record
+from adabelief.lab.paper.reproduce import reproduce as made
+
+NAMES = [*SETS, *EXHIBITS]
+
+
+def _completed(incomplete: str) -> list[str]:
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
+def reproduce(
+    exhibits: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Which: {', '.join(NAMES)}. All are listed if none is named.",
+            autocompletion=_completed,
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of records, pictures and the page.")] = Path(
+        "adabelief-out/paper"
+    ),
+    again: Annotated[
+        bool, typer.Option("--again", help="Make anew what this very code has made already.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the paper's figures, tables and theorems, and set its claims beside the numbers.
+
+    Interrupted, it goes on with the exhibits that are missing.
+    """
+    with explained():
+        if not exhibits:
+            _list(as_json)
+            return
+        found: list[Record] = []
+
+        def tell(exhibit: Exhibit, record: Record | None) -> None:
+            if record is not None:
+                found.append(record)
+            if as_json:
+                return
+            if record is None:
+                console.print(f"{exhibit.name}: {exhibit.title} ...", highlight=False)
+            else:
+                _show(record)
+
+        page = made(chosen(exhibits), out, again=again, tell=tell)
+        if as_json:
+            show_json([_as_dict(record) for record in found])
+        else:
+            console.print(f"Page: {page}", soft_wrap=True, highlight=False)
+
+
+def _list(as_json: bool) -> None:
+    if as_json:
+        show_json(
+            [
+                {"exhibit": each.name, "title": each.title, "source": each.source}
+                for each in EXHIBITS.values()
+            ]
+        )
+        return
+    table = Table("exhibit", "title", "source")
+    for each in EXHIBITS.values():
+        table.add_row(*map(Text, (each.name, each.title, each.source)))
+    console.print(table)
+    for name, members in SETS.items():
+        names = ", ".join(each.name for each in members)
+        console.print(f"{name}: {names}", highlight=False)
+
+
+def _show(record: Record) -> None:
+    for claim in record.findings.claims:
+        console.print(
+            Text(f"  {claim.says} ({claim.source}): {claim.measured} → {claim.verdict}"),
+            soft_wrap=False,
+        )
+
+
+def _as_dict(record: Record) -> dict[str, object]:
+    return {
+        "exhibit": record.exhibit,
+        "seconds": record.seconds,
+        "claims": [
+            {
+                "source": claim.source,
+                "says": claim.says,
+                "measured": claim.measured,
+                "verdict": claim.verdict,
+            }
+            for claim in record.findings.claims
+        ],
+    }

@@ -1,0 +1,96 @@
+"""What an exhibit is: a measurement, its drawings, and what the paper says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Verdict = Literal["holds", "holds in part", "does not hold"]
+Cell = str | int | float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper beside what was measured.
+
+    Args:
+        source: where the paper says it, such as "section 2.2, equation 4".
+        says: the statement, in our words.
+        measured: the finding, written by code from the numbers.
+        verdict: decided by code from the same numbers.
+    """
+
+    source: str
+    says: str
+    measured: str
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers for people: a head, and rows as long as it. `note` says what they are."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse rows that do not fit the head.
+
+        Raises:
+            ValueError: with the title.
+        """
+        if any(len(row) != len(self.head) for row in self.rows):
+            msg = f"every row of {self.title!r} must have {len(self.head)} cells"
+            raise ValueError(msg)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a measurement found.
+
+    Args:
+        data: all that the drawings need, as JSON has it.
+        tables: for people.
+        claims: the paper's, with verdicts.
+    """
+
+    data: Mapping[str, Any] = field(default_factory=dict)
+    tables: Sequence[Table] = ()
+    claims: Sequence[Claim] = ()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One picture in several formats.
+
+    Args:
+        name: of its files, without the format.
+        caption: what is seen.
+        files: content by format: "png", "pdf", "gif", "html", ...
+    """
+
+    name: str
+    caption: str
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A figure, table, equation or theorem of the paper, as a program.
+
+    Args:
+        name: as in `adabelief reproduce NAME`.
+        title: a line.
+        source: where in the paper.
+        measure: makes the numbers; the same ones every time on the same machine.
+        draw: draws from `Findings.data` as it comes back from JSON.
+    """
+
+    name: str
+    title: str
+    source: str
+    measure: Callable[[], Findings]
+    draw: Callable[[Mapping[str, Any]], Iterator[Drawing]]
