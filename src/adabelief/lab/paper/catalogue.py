@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from adabelief.lab.errors import LabError
+from adabelief.lab.paper.eq5 import EQ5
 from adabelief.lab.paper.exhibit import Exhibit
+from adabelief.lab.paper.fig1 import FIG1
 from adabelief.lab.paper.fig2 import FIG2
+from adabelief.lab.paper.table1 import TABLE1
 
-ANALYTICAL: tuple[Exhibit, ...] = (FIG2,)
+ANALYTICAL: tuple[Exhibit, ...] = (FIG1, TABLE1, FIG2, EQ5)
 
 # One word for several.
 SETS = {"analytical": ANALYTICAL}
