@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 import adabelief
 from adabelief.lab import files
@@ -62,9 +65,11 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
         StorageError: a file could not be written.
     """
     start = time.perf_counter()
-    # As it will be read back: what is drawn now is what is drawn from the record.
-    found = _findings(json.loads(json.dumps(asdict(exhibit.measure()), allow_nan=False)))
+    with _one_thread():
+        measured = exhibit.measure()
     seconds = time.perf_counter() - start
+    # As it will be read back: what is drawn now is what is drawn from the record.
+    found = _findings(json.loads(json.dumps(asdict(measured), allow_nan=False)))
     drawn = list(exhibit.draw(found.data))
     for drawing in drawn:
         for kind, picture in drawing.files.items():
@@ -83,6 +88,17 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     files.replace(folder / NAME, (text + "\n").encode())
     return record
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The numbers must not depend on the machine's cores; these tensors are too small for two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def read(folder: Path) -> Record | None:
