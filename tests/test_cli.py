@@ -140,6 +140,9 @@ def test_help_names_every_verb_and_option() -> None:
 
 def test_without_the_extra_the_command_says_what_to_install() -> None:
     assert 'pip install "adabelief[report]"' in without("typer", "list").stderr
+    for module in ("jinja2", "matplotlib"):
+        refused = words(without(module, "reproduce", "fig2").stderr)
+        assert 'pip install "adabelief[report]"' in refused
 
 
 def test_plan_shows_what_would_run_and_runs_nothing(tmp_path: Path) -> None:

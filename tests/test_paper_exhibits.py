@@ -34,7 +34,7 @@ def test_closed_forms_are_the_recursions(betas: tuple[float, float], eps: float)
     grads = np.ones((steps, 2))
     grads[::2, 1] = -1
     found = moments(grads, betas, eps).exp_avg_var
-    times = np.arange(1, steps + 1)
+    times = np.arange(1.0, steps + 1)
     exact = np.stack([constant(times, betas, eps), alternating(times, betas, eps)], axis=1)
     # A step of s rounds 5 times, and s forgets as β₂ᵏ: at most 5 min(t, 1/(1 − β₂)) units; βᵗ of
     # NumPy and the quotients of the closed forms have 10 more, of 1 − β₂ᵗ ≥ 1 − β₂ of numbers ≤ 1.

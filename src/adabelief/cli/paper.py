@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from adabelief.cli.screen import AsJson, console, explained, show_json
+from adabelief.lab.errors import LabError
+from adabelief.lab.files import replace
 from adabelief.lab.paper.catalogue import EXHIBITS, SETS, chosen
 from adabelief.lab.paper.exhibit import Exhibit
 from adabelief.lab.paper.record import Record
+from adabelief.lab.paper.reproduce import records
 from adabelief.lab.paper.reproduce import reproduce as made
+from adabelief.lab.paper.summary import markdown as written
 
 NAMES = [*SETS, *EXHIBITS]
 
@@ -36,6 +41,10 @@ def reproduce(
     again: Annotated[
         bool, typer.Option("--again", help="Make anew what this very code has made already.")
     ] = False,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Also write claims, tables and pictures of the folder as Markdown."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the paper's figures, tables and theorems, and set its claims beside the numbers.
@@ -58,7 +67,13 @@ def reproduce(
             else:
                 _show(record)
 
-        page = made(chosen(exhibits), out, again=again, tell=tell)
+        try:
+            page = made(chosen(exhibits), out, again=again, tell=tell)
+        except ImportError as error:  # an extra is missing: the message says which
+            raise LabError(str(error)) from error
+        if markdown is not None:
+            there = os.path.relpath(out, markdown.parent)
+            replace(markdown, written(records(out), Path(there).as_posix()).encode())
         if as_json:
             show_json([_as_dict(record) for record in found])
         else:

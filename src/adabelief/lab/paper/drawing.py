@@ -1,20 +1,17 @@
-"""Figures of exhibits: matplotlib without a display, one look, equal numbers give equal files."""
+"""Figures of exhibits: matplotlib without a display, one look, equal numbers give equal files.
+
+Imported when it is drawn: the list of exhibits does not need the extra "report".
+"""
 
 from __future__ import annotations
 
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from adabelief.lab.report.figures import METADATA, STYLE
 from adabelief.lab.report.palette import LIGHT
 
-try:
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+if TYPE_CHECKING:
     from matplotlib.figure import Figure
-except ImportError as error:
-    MISSING = 'figures need matplotlib: pip install "adabelief[report]"'
-    raise ImportError(MISSING) from error
 
 # One colour for each optimizer in all exhibits; the subject's is the report's.
 COLORS = {
@@ -32,13 +29,18 @@ LINES = {
     "EAdam": (0, (10, 3)),
 }
 FORMATS = ("png", "pdf")
-# Mathematics may stand in labels here: they are ours.
-LOOK: Any = {**STYLE, "text.parse_math": True}
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, in the look of the report."""
-    with mpl.rc_context(LOOK):
+    """An empty figure, in inches, in the look of the report.
+
+    Raises:
+        ImportError: the extra "report" is not installed.
+    """
+    with look():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+        from matplotlib.figure import Figure  # noqa: PLC0415
+
         made = Figure(figsize=(width, height), dpi=150, layout="constrained")
         FigureCanvasAgg(made)
         return made
@@ -46,13 +48,20 @@ def figure(width: float, height: float) -> Figure:
 
 def look() -> Any:
     """A context in which axes are made and filled in the look of the report."""
-    return mpl.rc_context(LOOK)
+    from matplotlib import rc_context  # noqa: PLC0415
+
+    from adabelief.lab.report.figures import STYLE  # noqa: PLC0415, says what to install
+
+    # Mathematics may stand in labels: they are ours.
+    return rc_context({**STYLE, "text.parse_math": True})
 
 
 def saved(made: Figure) -> dict[str, bytes]:
-    """The figure in each of `FORMATS`."""
+    """The figure in each of `FORMATS`; equal figures make equal files."""
+    from adabelief.lab.report.figures import METADATA  # noqa: PLC0415
+
     files = {}
-    with mpl.rc_context(LOOK):
+    with look():
         for name in FORMATS:
             file = BytesIO()
             made.savefig(file, format=name, metadata=METADATA[name])

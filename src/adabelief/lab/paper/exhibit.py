@@ -10,6 +10,13 @@ Verdict = Literal["holds", "holds in part", "does not hold"]
 Cell = str | int | float
 
 
+def cell(value: Cell) -> str:
+    """Numbers to four digits, texts as they are."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
 @dataclass(frozen=True)
 class Claim:
     """A statement of the paper beside what was measured.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adabelief.lab.errors import LabError
-from adabelief.lab.paper.exhibit import Cell
+from adabelief.lab.paper.exhibit import cell
 from adabelief.lab.paper.record import Record
 
 try:
@@ -33,13 +33,6 @@ def html(records: Sequence[Record], root: Path) -> str:
                  for record in records],
         style=Markup(resources.files(__package__).joinpath("page.css").read_text("utf-8")),
     )  # fmt: skip
-
-
-def cell(value: Cell) -> str:
-    """Numbers to four digits, texts as they are."""
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)
 
 
 def _shown(record: Record, drawing: Any, root: Path) -> dict[str, Any]:

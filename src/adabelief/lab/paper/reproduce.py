@@ -31,9 +31,14 @@ def reproduce(
         The page of all exhibits that are under `root`.
 
     Raises:
+        ImportError: the extra "report" is not installed; nothing was measured.
         LabError: a record is damaged; `again` makes it anew.
         StorageError: a file could not be written.
     """
+    # Before anything is measured: they say what to install.
+    from adabelief.lab.paper import page  # noqa: F401, PLC0415
+    from adabelief.lab.report import figures  # noqa: F401, PLC0415
+
     for exhibit in exhibits:
         folder = root / exhibit.name
         found = None if again else record.read(folder)

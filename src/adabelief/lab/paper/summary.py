@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from adabelief.lab.paper.page import cell
+from adabelief.lab.paper.exhibit import cell
 from adabelief.lab.paper.record import Record
 
 
@@ -17,7 +17,7 @@ def _lines(records: Sequence[Record], folder: str) -> Iterator[str]:
     yield "# The paper's claims, and what we measured"
     yield ""
     yield (
-        "Written by `make paper` from the records under "
+        "Written by `adabelief reproduce --markdown` from the records under "
         f"[{folder}]({folder}); none of the numbers, and none of the verdicts, was typed by hand."
     )
     yield ""
