@@ -7,15 +7,17 @@ from typing import Any, Literal
 import pytest
 
 from adabelief.lab.analysis.analyze import analyze
+from adabelief.lab.report import maps as report_maps
 from adabelief.lab.report.alternative import alternative
 from adabelief.lab.report.chart import Chart, tick
 from adabelief.lab.report.charts import charts
 from adabelief.lab.report.figures import files
+from adabelief.lab.report.page import html
 from adabelief.lab.rivals import Rival, Search
 from adabelief.lab.search import Choices, LogRange
 from adabelief.lab.study import Record, Study
 from adabelief.lab.workload import Preset
-from studies import End, record, rival, study, tuned
+from studies import End, final, record, rival, study, tuned
 
 
 def searching(name: str, **knobs: LogRange) -> Rival:
@@ -183,3 +185,47 @@ def test_runs_that_are_pending_leave_their_cells_empty() -> None:
     assert panel.grid
     assert [cell.value for cell in panel.cells] == [1.0, 2.0]
     assert panel.chosen is None
+
+
+def test_of_many_trials_the_first_are_shown_and_the_chosen_one() -> None:
+    one = declared(searching("ours", eps=EPS), search="space", trials=300)
+    ends: list[End] = [float(i % 7) for i in range(300)]
+    ends[290] = 99.0
+    found = tuned(one, "ours", ends)
+    comparison = analyze(one, found)
+    drawn = {chart.name: chart for chart in charts(comparison)}
+    keys = [each.run.key for each in found]
+    expected = {*keys[:256], keys[290]}
+    (line,) = drawn["sensitivity"].lines
+    assert {point.key for point in line.points} == expected
+    assert line.ring is not None
+    assert line.ring.key == keys[290]
+    (panel,) = drawn["maps"].panels
+    assert {cell.key for cell in panel.cells} == expected
+    assert panel.chosen is not None
+    page = html(comparison, found, [])
+    assert {key for key in keys if f'id="run-{key}"' in page} == expected
+    note = "Of 300 trials of each optimizer the first 256 and the chosen one are shown."
+    assert all(note in drawn[name].caption for name in ("sensitivity", "maps"))
+    assert note in page
+
+
+def test_a_grid_is_drawn_whole() -> None:
+    one = declared(searching("ours", eps=EPS), trials=289)
+    comparison = analyze(one, tuned(one, "ours", [1.0] * 289))
+    chart = next(chart for chart in charts(comparison) if chart.name == "maps")
+    assert len(chart.panels[0].cells) == 289
+
+
+def test_of_many_maps_those_of_the_best_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_maps, "PANELS", 2)
+    one = declared(*(searching(name, eps=EPS) for name in ("ours", "adam", "sgd")))
+    found = [
+        each
+        for name, value in (("ours", 1.0), ("adam", 3.0), ("sgd", 2.0))
+        for each in (*tuned(one, name, [value] * 9), *final(one, name, 1e-4, [value]))
+    ]
+    chart = next(chart for chart in charts(analyze(one, found)) if chart.name == "maps")
+    # Final runs need a chosen trial, the first of equals: lr 1e-4.
+    assert [panel.label for panel in chart.panels] == ["Adam", "Sgd"]
+    assert chart.caption.endswith("Of 3 maps those of the best optimizers.")

@@ -10,6 +10,7 @@ from adabelief.lab.analysis.numerals import shown
 from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.report.chart import Chart, Line, Point, Row, edge, frame, spans_decades, unit
 from adabelief.lab.report.cost_charts import best_of_n, profiles
+from adabelief.lab.report.excerpt import excerpt, note
 from adabelief.lab.report.maps import maps
 from adabelief.lab.report.palette import styles
 from adabelief.lab.search import tried
@@ -129,7 +130,7 @@ def _sensitivity(comparison: Comparison) -> Chart | None:
     metric, style = comparison.study.primary_metric, styles(comparison)
     lines = []
     for standing in comparison.standings:
-        ended = [run for run in standing.trials if run.state in {"ok", "diverged"}]
+        ended = [run for run in excerpt(standing) if run.state in {"ok", "diverged"}]
         points = tuple(_point(run, run.lr, metric) for run in ended)
         good = [(point.x, point.y) for point in points if point.y is not None]
         ring = next((p for p in points if p.key == standing.chosen_key), None)
@@ -164,7 +165,7 @@ def _sensitivity(comparison: Comparison) -> Chart | None:
         x_title="Learning rate",
         y_title=f"Validation {name}{unit(metric)} at the end",
         caption="A point is one tuning run; the ring marks the chosen one; × at the edge: a run "
-        "that diverged.",
+        "that diverged." + note(comparison),
         lines=tuple(lines),
         x_log=True,
         y_log=y_log,

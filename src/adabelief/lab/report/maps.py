@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from adabelief.lab.analysis.comparison import Comparison, Outcome, Standing
 from adabelief.lab.analysis.numerals import number
 from adabelief.lab.report.chart import Cell, Chart, Panel, spans_decades, tick, unit
+from adabelief.lab.report.excerpt import excerpt, note
 from adabelief.lab.search import Point, tried
 from adabelief.lab.workload import Metric
 
 # Colours end at that multiple of the median's distance from the best: the trials that are worth
 # comparing lie within it, and one that hardly learnt would leave them a single colour.
 REACH = 2.0
+# A figure of more than that is minutes of layout, and nobody reads it.
+PANELS = 24
 
 
 def maps(comparison: Comparison) -> Chart | None:
     """One panel for each rival and each knob that was tuned beside its learning rate."""
-    panels = tuple(
-        panel for one in comparison.standings for panel in _panels(comparison, one) if panel.cells
-    )
-    if not panels:
+    found = [
+        panel for one in comparison.ranking for panel in _panels(comparison, one) if panel.cells
+    ]
+    if not found:
         return None
+    panels = tuple(found[:PANELS])
+    left_out = f" Of {len(found)} maps those of the best optimizers." if found[PANELS:] else ""
     metric = comparison.study.primary_metric
     values = [cell.value for panel in panels for cell in panel.cells if cell.value is not None]
     y_log = metric.direction == "min" and spans_decades(values)
@@ -40,7 +45,9 @@ def maps(comparison: Comparison) -> Chart | None:
         y_title=f"Validation {name}{unit(metric)} at the end",
         caption=f"A cell{dots} is one tuning run, or the best of those with these two values; one "
         f"scale of colours for all, brighter is better{end}. The outlined one was chosen. "
-        "Hatched, or ×: it diverged. Empty: not finished, or it failed.",
+        "Hatched, or ×: it diverged. Empty: not finished, or it failed."
+        + note(comparison)
+        + left_out,
         panels=panels,
         y_log=y_log,
         y_range=y_range,
@@ -53,28 +60,35 @@ def _panels(comparison: Comparison, standing: Standing) -> Iterator[Panel]:
     for knob in values:
         if knob == "lr" or "lr" not in values:
             continue
-        cells = _cells(points, standing.trials, knob, metric)
         places = {(point["lr"], point[knob]) for point in points}
+        grid = len(places) == len(values["lr"]) * len(values[knob])
+        # A grid has as many cells as values, whatever the trials; dots are one for each.
+        shown = set(standing.trials if grid else excerpt(standing))
+        cells = _cells(points, standing.trials, shown, knob, metric)
         yield Panel(
             label=standing.rival.label,
             x_title="lr",
             y_title=knob,
             x_values=tuple(values["lr"]),
             y_values=tuple(values[knob]),
-            grid=len(places) == len(values["lr"]) * len(values[knob]),
+            grid=grid,
             cells=tuple(cells),
             chosen=next((cell for cell in cells if cell.key == standing.chosen_key), None),
         )
 
 
 def _cells(
-    points: Sequence[Point], trials: Sequence[Outcome], knob: str, metric: Metric
+    points: Sequence[Point],
+    trials: Sequence[Outcome],
+    shown: Set[Outcome],
+    knob: str,
+    metric: Metric,
 ) -> list[Cell]:
     """The best of the trials at each place, the earlier of equals, as tuning chooses."""
     sign = 1.0 if metric.direction == "max" else -1.0
     best: dict[tuple[float, float], Cell] = {}
     for point, run in zip(points, trials, strict=True):
-        if run.state not in {"ok", "diverged"}:
+        if run.state not in {"ok", "diverged"} or run not in shown:
             continue
         x, y = float(point["lr"]), float(point[knob])
         value = None if run.value is None else metric.shown(run.value)

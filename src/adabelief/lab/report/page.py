@@ -13,6 +13,7 @@ from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.analysis.wording import metric_name
 from adabelief.lab.report.alternative import alternative
 from adabelief.lab.report.chart import FORMATS, Chart
+from adabelief.lab.report.excerpt import hidden, note
 from adabelief.lab.report.palette import (
     DARK,
     DASHES,
@@ -63,6 +64,7 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         facts=_facts(comparison),
         protocol=protocol(comparison),
         searched=partial(searched, comparison.study),
+        excerpt=note(comparison),
         charts=charts,
         alternative=alternative,
         formats=FORMATS,
@@ -92,8 +94,10 @@ def _runs_by_rival(
     comparison: Comparison, records: Sequence[Record]
 ) -> list[tuple[str, list[Record]]]:
     groups: dict[str, list[Record]] = {rival.name: [] for rival in comparison.study.rivals}
+    left_out = hidden(comparison)
     for record in records:
-        groups.setdefault(record.run.rival, []).append(record)
+        if record.run.key not in left_out:
+            groups.setdefault(record.run.rival, []).append(record)
     return list(groups.items())
 
 
