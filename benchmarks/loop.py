@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from benchmarks.marked import filled
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
@@ -263,13 +264,6 @@ def table(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def filled(page: str, record: Mapping[str, Any]) -> str:
-    """The page with its table written anew."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(record)}\n\n{END}{after}"
-
-
 def main() -> None:
     """Measure, unless only the table is wanted, and write record and page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -282,7 +276,7 @@ def main() -> None:
         record = record_of(CASES, given.rounds, given.scratch or Path(tempfile.gettempdir()))
         RECORD.write_text(json.dumps(record, indent=1) + "\n")
     record = json.loads(RECORD.read_text())
-    PAGE.write_text(filled(PAGE.read_text(), record))
+    PAGE.write_text(filled(PAGE.read_text(), BEGIN, END, table(record)))
     print(table(record))
 
 

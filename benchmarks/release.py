@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.marked import filled
 from torch import Tensor, nn
 
 from adabelief import AdaBelief, release_gradients
@@ -268,13 +269,6 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def filled(page: str, record: dict[str, Any]) -> str:
-    """The page with its table written anew."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(record)}\n\n{END}{after}"
-
-
 def main() -> None:
     """Measure, unless only the table is wanted, and write record and page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -288,7 +282,7 @@ def main() -> None:
         record = measure(given.rounds, given.repeats, given.threads)
         RECORD.write_text(json.dumps(record, indent=1) + "\n")
     record = json.loads(RECORD.read_text())
-    PAGE.write_text(filled(PAGE.read_text(), record))
+    PAGE.write_text(filled(PAGE.read_text(), BEGIN, END, table(record)))
     print(table(record))
 
 

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.marked import filled
 
 from adabelief.lab.compare import conduct, declare
 from adabelief.lab.engine import Engine, LocalEngine
@@ -401,13 +402,6 @@ def _driver(name: str, unit: str) -> Callable[[Any], str]:
     return lambda one: f"{factor * one['driver'][name]:.{digits}f} {unit}"
 
 
-def filled(page: str, record: Mapping[str, Any]) -> str:
-    """The page with its table written anew."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n\n{table(record)}\n\n{END}{after}"
-
-
 def main() -> None:
     """Measure, unless only the table is wanted, and write record and page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -431,7 +425,7 @@ def main() -> None:
         target.write_text(json.dumps(record, indent=1) + "\n")
     record = json.loads(target.read_text())
     if not given.out:
-        PAGE.write_text(filled(PAGE.read_text(), record))
+        PAGE.write_text(filled(PAGE.read_text(), BEGIN, END, table(record)))
     print(table(record))
 
 

@@ -16,7 +16,8 @@ from adabelief.lab.study import Result, Run, Study, plan
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))
-from benchmarks import loop, scaling  # noqa: E402, the root is on the path only now
+from benchmarks import belief, loop, scaling  # noqa: E402, the root is on the path only now
+from benchmarks.marked import filled  # noqa: E402
 
 
 def test_the_driver_plans_when_tuning_ends_and_not_at_every_run(
@@ -75,6 +76,18 @@ def test_overhead_is_the_median_of_paired_ratios() -> None:
 
 
 def test_the_page_is_written_from_the_records() -> None:
-    page = (ROOT / "docs" / "scaling.md").read_text()
-    for module in (scaling, loop):
-        assert module.filled(page, json.loads(module.RECORD.read_text())) == page
+    for module in (scaling, loop, belief):
+        page = module.PAGE.read_text()
+        record = json.loads(module.RECORD.read_text())
+        assert filled(page, module.BEGIN, module.END, module.table(record)) == page
+
+
+@pytest.mark.parametrize("page", ["", "<b> no end", "no begin <e>", "<e> <b>", "<b> <b> <e>"])
+def test_a_page_without_its_marks_is_refused(page: str) -> None:
+    assert filled("x <b> old <e> y", "<b>", "<e>", "new") == "x <b>\n\nnew\n\n<e> y"
+    with pytest.raises(ValueError, match="must have one '<b>' and one '<e>'"):
+        filled(page, "<b>", "<e>", "new")
+
+
+def test_a_looks_share_is_of_a_hundred_steps() -> None:
+    assert belief.percent({"step": [1.0, 2.0, 1.0], "look": [0.5, 4.0, 2.0]}) == 2.0

@@ -15,7 +15,6 @@ import adabelief
 READERS = (
     "bench/",
     "cli/",
-    "inspect/",
     "lab/analysis/",
     "lab/data/catalogue.py",
     "lab/export/",

@@ -113,8 +113,9 @@ class Result(BaseModel):
 class Record:
     """One planned run and what its folder holds. `rows` are the lines of metrics.jsonl.
 
-    A row is `{"step": s, "split": "train" | "valid" | "test", "loss": ..., ...}`: mean of the
-    training loss since the row before, or the metrics of one evaluation, after s steps.
+    A row is `{"step": s, "split": "train" | "valid" | "test" | "belief", "loss": ..., ...}`: mean
+    of the training loss since the row before, or the metrics of one evaluation, after s steps, or
+    what an AdaBelief does (lab/belief.py).
     `result` is None while the run is not finished. Rows of a store are read when they are looked
     at.
     """

@@ -14,6 +14,7 @@ import torch
 from torch.optim import Optimizer
 
 from adabelief.lab import attempts
+from adabelief.lab.belief import belief_rows
 from adabelief.lab.clocks import OptimizerClock, peak_memory, reset_peak_memory
 from adabelief.lab.contract import build, loss_of, metrics_of
 from adabelief.lab.deadline import Deadline
@@ -227,11 +228,13 @@ def _loop(
         progress.seconds += trained - start
         progress.optimizer_seconds = before + clock.seconds
         progress.peak_bytes = max(progress.peak_bytes, peak_memory())
-        progress.eval_seconds += time.perf_counter() - trained
         rows: list[dict[str, Any]] = [
             {"step": progress.step, "split": "train", "loss": math.fsum(losses) / len(losses)},
             {"step": progress.step, "split": run.split, **_finite(progress.last)},
+            # Of several processes each sees its own part of the state only.
+            *(belief_rows(optimizers, progress.step) if team.size == 1 else ()),
         ]
+        progress.eval_seconds += time.perf_counter() - trained
         size = folder.append(rows) if team.leads else 0
         primary = progress.last[workload.primary]
         if not math.isfinite(primary):
