@@ -5,8 +5,9 @@ from __future__ import annotations
 from adabelief.lab.errors import LabError
 from adabelief.lab.paper.exhibit import Exhibit
 from adabelief.lab.paper.fig2 import FIG2
+from adabelief.lab.paper.fig3 import FIG3
 
-ANALYTICAL: tuple[Exhibit, ...] = (FIG2,)
+ANALYTICAL: tuple[Exhibit, ...] = (FIG2, FIG3)
 
 # One word for several.
 SETS = {"analytical": ANALYTICAL}
