@@ -186,8 +186,8 @@ def _directions(races: Sequence[Race]) -> list[Claim]:
         return []
     path = race.path[:, :, 0]
     x, y = race.landscape.starts[0].point
-    along = np.degrees(np.arctan2(*(abs(float(g[0])) for g in reversed(
-        race.landscape.grad(np.array([x]), np.array([y]))))))  # fmt: skip
+    by_x, by_y = race.landscape.grad(np.array([x]), np.array([y]))
+    along = math.degrees(math.atan2(abs(by_y[0]), abs(by_x[0])))
     found = {name: heading(path[k]) for k, name in enumerate(OPTIMIZERS)}
     off = {name: abs(found[name] - along) for name in ("AdaBelief", "SGD", "SGD (EMA)")}
     angles = ", ".join(f"{name} {angle:.1f}°" for name, angle in found.items())

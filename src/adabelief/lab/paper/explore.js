@@ -4,7 +4,7 @@ const FACTS = JSON.parse(document.getElementById("facts").textContent);
 // As in the figures on paper: solid, dashed, dash-dotted, dotted, long dashes.
 const DASHES = [[], [8, 4], [8, 3, 2, 3], [2, 3], [14, 5]];
 const NAMES = Object.keys(FACTS.optimizers);
-const BANDS = 18, RASTER = 360, SECONDS = 12;
+const BANDS = 18, RASTER = 640, SECONDS = 12;
 const DARK_SCREEN = matchMedia("(prefers-color-scheme: dark)");
 const element = (id) => document.getElementById(id);
 const map = element("map"), time = element("time"), play = element("play");
@@ -82,8 +82,11 @@ const rowOf = (name) => document.querySelector(`tr[data-optimizer="${name}"]`);
 const colorOf = (name) => FACTS.optimizers[name][DARK_SCREEN.matches ? "dark" : "light"];
 const themed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-const number = (value) =>
-  Number.isFinite(value) ? value.toPrecision(4).replace("-", "−") : "diverged";
+function number(value) {
+  if (!Number.isFinite(value)) return "diverged";
+  const plain = value === 0 || (Math.abs(value) >= 0.001 && Math.abs(value) < 10000);
+  return (plain ? value.toPrecision(4) : value.toExponential(1)).replaceAll("-", "−");
+}
 
 function arrivalText(name) {
   if (arrivals[name] < Infinity) return arrivals[name].toLocaleString("en");
@@ -99,9 +102,9 @@ function show() {
   const said = [];
   for (const name of NAMES) {
     const [x, y] = paths[name].slice(2 * step, 2 * step + 2);
-    const texts = [number(x), number(y), number(loss(x, y)), arrivalText(name)];
+    const texts = [arrivalText(name), number(loss(x, y)), number(x), number(y)];
     [...rowOf(name).querySelectorAll("td")].forEach((cell, i) => { cell.textContent = texts[i]; });
-    if (isOn(name)) said.push(`${name} at ${texts[0]}, ${texts[1]}`);
+    if (isOn(name)) said.push(`${name} at ${texts[2]}, ${texts[3]}`);
   }
   const { formula } = FACTS.landscapes[settings.landscape];
   map.setAttribute("aria-label", `Map of ${formula}, ${text}: ${said.join("; ")}`);
@@ -112,27 +115,28 @@ function channels(color) {
   return [1, 3, 5].map((at) => parseInt(color.slice(at, at + 2), 16));
 }
 
-// Bands of equal ratios of the loss, as an image of RASTER² points.
+// Bands of equal ratios of the loss, with their edges, as an image of RASTER² points.
 function raster() {
   const { loss } = LANDSCAPES[settings.landscape], [x0, x1, y0, y1] = view;
-  const heights = new Float64Array(RASTER * RASTER);
+  const heights = new Float64Array(RASTER * RASTER).map((_, i) => {
+    const right = (i % RASTER + 0.5) / RASTER, down = (Math.floor(i / RASTER) + 0.5) / RASTER;
+    return Math.log10(loss(x0 + right * (x1 - x0), y1 - down * (y1 - y0)) + 0.1);
+  });
   let low = Infinity, high = -Infinity;
-  for (let row = 0; row < RASTER; row++) {
-    for (let column = 0; column < RASTER; column++) {
-      const x = x0 + ((column + 0.5) / RASTER) * (x1 - x0);
-      const y = y1 - ((row + 0.5) / RASTER) * (y1 - y0);
-      const height = Math.log10(loss(x, y) + 0.1);
-      heights[row * RASTER + column] = height;
-      low = Math.min(low, height);
-      high = Math.max(high, height);
-    }
+  for (const height of heights) {
+    low = Math.min(low, height);
+    high = Math.max(high, height);
   }
+  const bands = heights.map(
+    (height) => Math.min(BANDS - 1, Math.floor(((height - low) / (high - low)) * BANDS)));
   const bottom = channels(themed("--low")), top = channels(themed("--high"));
-  const image = new ImageData(RASTER, RASTER);
-  heights.forEach((height, i) => {
-    const band = Math.min(BANDS - 1, Math.floor(((height - low) / (high - low)) * BANDS));
+  const edges = channels(themed("--edges")), image = new ImageData(RASTER, RASTER);
+  bands.forEach((band, i) => {
+    const edge = i % RASTER > 0 && band !== bands[i - 1] || i >= RASTER && band !== bands[i - RASTER];
     const share = band / (BANDS - 1);
-    for (let k = 0; k < 3; k++) image.data[4 * i + k] = bottom[k] + share * (top[k] - bottom[k]);
+    for (let k = 0; k < 3; k++) {
+      image.data[4 * i + k] = edge ? edges[k] : bottom[k] + share * (top[k] - bottom[k]);
+    }
     image.data[4 * i + 3] = 255;
   });
   const canvas = document.createElement("canvas");

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from adabelief.lab.paper.arrivals import claims, tables
 from adabelief.lab.paper.exhibit import Drawing, Exhibit, Findings
-from adabelief.lab.paper.race import RADII, STEPS, TIMES, races
+from adabelief.lab.paper.race import RADII, TIMES, Race, races
 from adabelief.lab.paper.trajectories import OPTIMIZERS
 
 
 def measure() -> Findings:
     """Run all optimizers from the shown starts and from a grid of them."""
-    ran = races()
+    return findings(races(), TIMES)
+
+
+def findings(ran: Sequence[Race], times: NDArray[np.int64]) -> Findings:
+    """Of races whose paths were kept at these times."""
     data = {
-        "times": TIMES.tolist(),
+        "times": times.tolist(),
         # Of AdaBelief: pictures show where the others are then.
         "arrived": {
             race.landscape.name: [
-                int(steps) if np.isfinite(steps) else STEPS for steps in race.stays[RADII[0]][0]
+                int(steps) if np.isfinite(steps) else int(times[-1])
+                for steps in race.stays[RADII[0]][0]
             ]
             for race in ran
         },

@@ -18,7 +18,7 @@ from adabelief.lab.paper.exhibit import Drawing
 from adabelief.lab.paper.panels import DISCS, ORDER, contours, legend, positions, shown
 from adabelief.lab.report.palette import INK
 
-# Steps of a frame and of the next: 9 % more.
+# As many at most: the first steps are whole numbers.
 FRAMES, PER_SECOND, HOLD = 110, 12, 18
 DPI = 80  # 720 x 528 points; the codec wants even numbers
 Frame = NDArray[np.uint8]
@@ -44,8 +44,7 @@ def _frames(data: Mapping[str, Any]) -> list[Frame]:
     with look():
         made = figure(9, 6.6)
         made.set_dpi(DPI)
-        canvas = made.canvas
-        assert isinstance(canvas, FigureCanvasAgg)
+        canvas: Any = FigureCanvasAgg(made)
         chosen = [(landscape, start) for landscape, i, start in shown()
                   if i == 0 and landscape.panel.startswith("(")]  # fmt: skip
         moving: list[tuple[Any, Any]] = []
@@ -69,8 +68,8 @@ def _frames(data: Mapping[str, Any]) -> list[Frame]:
         still = canvas.copy_from_bbox(made.bbox)
         times = np.array(data["times"])
         frames = []
-        for limit in np.geomspace(1, times[-1], FRAMES):
-            seen = int(np.searchsorted(times, limit, side="right"))
+        limits = np.geomspace(1, times[-1], FRAMES)
+        for seen in np.unique(np.searchsorted(times, limits, side="right")):
             canvas.restore_region(still)
             for artist, points in moving:
                 artist.set_data(*points(seen).T)
