@@ -80,7 +80,7 @@ def cases(landscape: Landscape) -> list[tuple[Array, dict[str, float]]]:
     paper = {"lr": 1e-3, "beta1": beta1, "beta2": beta2, "eps": 1e-8, "momentum": beta1}
     found = [(np.array(start.point), paper) for start in landscape.starts]
     x0, x1, y0, y1 = landscape.view
-    for _ in range(5):
+    for _ in range(3):
         settings = {
             "lr": 10 ** generator.uniform(-4, -2.5),
             "beta1": generator.uniform(0.3, 0.95),

@@ -35,7 +35,7 @@ def steps_text(steps: float, lost: float = math.inf) -> str:
 def tables(races: Sequence[Race]) -> list[Table]:
     """Steps from the shown starts, then over the grids."""
     starts = tuple(
-        (race.landscape.panel, race.landscape.formula, f"{start.point}", start.why)
+        (race.landscape.title, f"{start.point}", start.why)
         for race in races
         for start in race.landscape.starts
     )
@@ -46,46 +46,46 @@ def tables(races: Sequence[Race]) -> list[Table]:
     shown = [
         Table(
             f"Steps until within {radius} of the optimum for good",
-            ("panel", "function", "start", *OPTIMIZERS),
+            ("function", "start", *OPTIMIZERS),
             tuple(_shown(races, radius)),
             settings,
         )
         for radius in RADII
     ]
-    head = ("panel", "function", *OPTIMIZERS)
+    head = ("function", *OPTIMIZERS)
     radius = RADII[0]
-    names = [(race.landscape.panel, race.landscape.formula) for race in races]
+    names = [race.landscape.title for race in races]
     medians = [np.median(race.grid_stays[radius], axis=1) for race in races]
     never = [np.mean(np.isinf(race.grid_stays[radius]), axis=1) for race in races]
     lost = [np.mean(np.isfinite(race.grid_lost), axis=1) for race in races]
     wins = [np.mean(fastest(race.grid_stays[radius]), axis=1) for race in races]
     grid = f"Over a grid of {SIDE}² starts:"
     return [
-        Table("Starts: the paper names none", ("panel", "function", "start", "why there"), starts),
+        Table("Starts: the paper names none", ("function", "start", "why there"), starts),
         *shown,
         Table(
             f"{grid} median of steps until within {radius} for good", head,
-            tuple((*name, *map(steps_text, row))
+            tuple((name, *map(steps_text, row))
                   for name, row in zip(names, medians, strict=True)),
             f"“never”: more than half of the starts do not lead there in {STEPS:,} steps.",
         ),
         Table(
             f"{grid} share that never arrives (that diverges)", head,
-            tuple((*name, *(f"{a:.0%} ({b:.0%})" if b else f"{a:.0%}"
+            tuple((name, *(f"{a:.0%} ({b:.0%})" if b else f"{a:.0%}"
                             for a, b in zip(row, far, strict=True)))
                   for name, row, far in zip(names, never, lost, strict=True)),
             "Diverged: a coordinate is finite no more.",
         ),
         Table(
             f"{grid} share in which each is fastest", head,
-            tuple((*name, *(f"{share:.0%}" for share in row))
+            tuple((name, *(f"{share:.0%}" for share in row))
                   for name, row in zip(names, wins, strict=True)),
             "Of all five; equal steps count for both. The rest: nobody arrives.",
         ),
         Table(
             f"{grid} share in which AdaBelief is fastest, by who else runs",
-            ("panel", "function", *FIELDS),
-            tuple((*name, *(f"{np.mean(ahead(race.grid_stays[radius], field)):.0%}"
+            ("function", *FIELDS),
+            tuple((name, *(f"{np.mean(ahead(race.grid_stays[radius], field)):.0%}"
                             for field in FIELDS.values()))
                   for name, race in zip(names, races, strict=True)),
             "SGD: heavy ball, as torch has it. SGD (EMA): equation 1 of the paper, 10 times "
@@ -104,7 +104,7 @@ def _shown(races: Sequence[Race], radius: float) -> list[tuple[str, ...]]:
             ):
                 visit = "" if first == stays else f" ({first:,.0f})"
                 cells.append(steps_text(stays, lost) + visit)
-            rows.append((race.landscape.panel, race.landscape.formula, f"{start.point}", *cells))
+            rows.append((race.landscape.title, f"{start.point}", *cells))
     return rows
 
 

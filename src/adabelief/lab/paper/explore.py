@@ -24,7 +24,6 @@ def page() -> Drawing:
     facts = {
         "landscapes": {
             each.name: {
-                "panel": each.panel,
                 "formula": each.formula,
                 "optimum": each.optimum,
                 "view": each.view,

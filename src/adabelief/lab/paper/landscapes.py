@@ -50,6 +50,13 @@ class Landscape:
     starts: tuple[Start, ...]
     betas: tuple[float, float] = BETAS
 
+    @property
+    def title(self) -> str:
+        """Panel and formula."""
+        if self.panel.startswith("("):
+            return f"{self.panel} {self.formula}"
+        return f"{self.formula} ({self.panel})"
+
     def around(self, start: tuple[float, float]) -> View:
         """A square with that start, the optimum and room about them."""
         (x, y), (best_x, best_y) = start, self.optimum

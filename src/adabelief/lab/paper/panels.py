@@ -19,7 +19,7 @@ from adabelief.reference import Array
 OPTIMUM = "#e36209"  # "marked as orange cross in 2D plots" (figure 3)
 BANDS = 16
 # Paths lie upon each other: the subject comes last, on top, and has the smallest disc.
-DISCS = {"EAdam": 10.5, "SGD (EMA)": 9.5, "SGD": 8, "Adam": 6.5, "AdaBelief": 4.5}  # in points
+DISCS = {"EAdam": 12.0, "SGD (EMA)": 10.5, "SGD": 9.0, "Adam": 7.5, "AdaBelief": 6.0}  # in points
 ORDER = tuple(DISCS)
 
 
@@ -52,14 +52,7 @@ def contours(axes: Axes, landscape: Landscape, start: tuple[float, float]) -> No
     axes.set(xlim=view[:2], ylim=view[2:], aspect="equal")
     axes.grid(visible=False)
     axes.tick_params(labelsize=8)
-    axes.set_title(title(landscape), fontsize=10)
-
-
-def title(landscape: Landscape) -> str:
-    """The panel, where the paper has one, and the formula."""
-    if not landscape.panel.startswith("("):
-        return f"{landscape.formula} ({landscape.panel})"
-    return f"{landscape.panel} {landscape.formula}"
+    axes.set_title(landscape.title, fontsize=10)
 
 
 def legend(made: Figure, columns: int) -> None:
