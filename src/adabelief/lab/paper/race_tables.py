@@ -29,7 +29,8 @@ def tables(races: Sequence[Race]) -> list[Table]:
     )
     settings = (
         f"lr {LR:g}, betas {BETAS} and momentum {BETAS[0]} where the function's name says nothing "
-        f"else, ε = {EPS:g}, float64, {STEPS:,} steps. In brackets: the first visit, where the path left again."
+        f"else, ε = {EPS:g}, float64, {STEPS:,} steps. In brackets: the first visit, where "
+        "the path left again."
     )
     shown = [
         Table(
