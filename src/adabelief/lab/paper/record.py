@@ -53,7 +53,7 @@ def code() -> str:
     root = Path(adabelief.__file__).parent
     found = hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".c", ".h", ".inc", ".js", ".html"):
+        if path.suffix in (".py", ".c", ".h", ".inc", ".js", ".html", ".css"):
             found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:16]
 
