@@ -5,8 +5,10 @@ from __future__ import annotations
 from adabelief.lab.errors import LabError
 from adabelief.lab.paper.exhibit import Exhibit
 from adabelief.lab.paper.fig2 import FIG2
+from adabelief.lab.paper.theorem21 import THEOREM21
+from adabelief.lab.paper.theorem22 import THEOREM22
 
-ANALYTICAL: tuple[Exhibit, ...] = (FIG2,)
+ANALYTICAL: tuple[Exhibit, ...] = (FIG2, THEOREM21, THEOREM22)
 
 # One word for several.
 SETS = {"analytical": ANALYTICAL}
