@@ -157,7 +157,11 @@ def test_the_bound_holds_and_its_assumptions_are_looked_at() -> None:
     run = small()
     assert claims.bound_claim([run]).verdict == "holds"
     assert 0 < run.steepest <= 1
-    assert run.telescopes == (True, False, False) * 2 or run.telescopes[0]
+    assert run.telescopes == (True, False, False, True, True, True)
+    with pytest.raises(
+        ValueError, match=r"must have one lr and one beta2, got \[\(0.1, 0.5\), \(0.5"
+    ):
+        play([HALF, replace(HALF, lr=0.1)], 1, "box", [1])
     without = small(amsgrad=False)
     assert not without.monotone
     assert "and s fell" in claims.bound_claim([run, without]).measured
@@ -270,6 +274,7 @@ def descent(problem: str, exponent: float, **changed: Any) -> Descent:
         "steepest": 1.0,
         "bound": 1.0,
         "c": 1.0,
+        "last": 1.0,
         **changed,
     }
     return Descent(problem, times=times, least=least, **options)

@@ -84,7 +84,7 @@ class RareNoise(Waves):
 class Sigmoid(Problem):
     """The mean of (1 − σ(y x·θ))² over two classes of Fashion-MNIST, one image at a time."""
 
-    name = "squared error of a sigmoid, Fashion-MNIST"
+    name = "sigmoid on Fashion-MNIST"
 
     def __init__(self, seeds: int) -> None:
         super().__init__(seeds)

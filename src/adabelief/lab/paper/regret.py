@@ -82,7 +82,14 @@ def play(
         times: horizons, rising.
         amsgrad: s_t ≤ s_{t+1}, as the theorem asks.
         families: of losses.
+
+    Raises:
+        ValueError: settings differ in α or β₂.
     """
+    shared = sorted({(setting.lr, setting.beta2) for setting in settings})
+    if len(shared) != 1:
+        msg = f"settings must have one lr and one beta2, got {shared}"
+        raise ValueError(msg)
     made = [family(seeds) for family in families]
     state = initial(np.zeros((len(made), seeds, len(settings), DIMENSION)))
     totals = no_totals(state.param.shape)

@@ -72,9 +72,12 @@ def measure() -> Findings:
         "settings": [[each.schedule, each.beta1, each.eps] for each in SETTINGS],
         "families": box.families,
         "runs": {run.feasible: _as_json(run) for run in runs},
-        "dropped": {"horizons": horizons(DROPPED), "periodic": periodic, "vanishing": vanishing},
+        "dropped": {
+            "horizons": horizons(DROPPED), "eps": SMALL_EPS, "periodic": periodic,
+            "vanishing": vanishing,
+        },
         "compared": compared,
-    }
+    }  # fmt: skip
     return Findings(data, _tables(runs, compared), claims)
 
 

@@ -124,13 +124,15 @@ def frozen_claim(run: Numbers) -> Claim:
     coins, falling = run.families.index("absolute"), run.falling
     small = [k for k in falling if run.settings[k].eps < 1e-4]
     share = float(run.final_var[coins, small].max())
+    constant = float(run.final_var[coins, run.at("constant")[0]])
     last = float(run.rise[coins][:, small].max())
     return Claim(
         "section 2.3, below corollary 2.1.1",
         "E s_t = Var g_t",
-        f"with coins for losses Var g = 1, but s is at most {share:.2g} when β₁ₜ falls: "
-        f"g − m = β₁ₜ (g − m_{{t−1}}) vanishes, and the last step of {run.times[-1]:,.0f} at which "
-        f"s rose is {last:,.0f}. From there on it is gradient descent with a fixed diagonal",
+        f"with coins for losses Var g = 1, and s is {constant:.2g} with {run.settings[0]}. "
+        f"Where β₁ₜ falls s is at most {share:.2g}: g − m = β₁ₜ (g − m_{{t−1}}) vanishes, and the "
+        f"last step of {run.times[-1]:,.0f} at which s rose is {last:,.0f}. From there on it is "
+        "gradient descent with a fixed diagonal",
         "holds" if abs(share - 1) < 0.1 else "does not hold",
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from adabelief.lab.paper.bound import Setting
 from adabelief.lab.paper.drawing import figure, look, saved
 from adabelief.lab.paper.exhibit import Drawing
 from adabelief.lab.report.palette import INK, LIGHT, MUTED
@@ -20,11 +21,6 @@ def draw(data: Mapping[str, Any]) -> Iterator[Drawing]:
     yield _bound(data)
     yield _regret(data)
     yield _dropped(data["dropped"])
-
-
-def _label(setting: list[Any]) -> str:
-    schedule, beta1, eps = setting
-    return f"{schedule}, β₁ = {beta1:g}, ε = {eps:g}"
 
 
 def _bound(data: Mapping[str, Any]) -> Drawing:
@@ -42,7 +38,7 @@ def _bound(data: Mapping[str, Any]) -> Drawing:
                 ax.loglog(times, term, color=color, ls=style, label=name)
             ax.loglog(times, trivial[:, k], color=MUTED, ls=":", label="$T d D_∞ G_∞/2$")
             ax.loglog(times, regret[:, k], color=LIGHT[0], lw=2, label="regret")
-            ax.set_title(_label(setting), fontsize=9.5)
+            ax.set_title(str(Setting(*setting)), fontsize=9.5)
         for ax in axes[-1]:
             ax.set_xlabel("T")
         handles, labels = axes[0, 0].get_legend_handles_labels()
@@ -67,7 +63,7 @@ def _regret(data: Mapping[str, Any]) -> Drawing:
             for k, setting in enumerate(data["settings"]):
                 ax.loglog(
                     times, regret[:, f, k], color=LIGHT[schedules.index(setting[0])],
-                    ls=STYLES[pairs.index((setting[1], setting[2]))], label=_label(setting),
+                    ls=STYLES[pairs.index((setting[1], setting[2]))], label=str(Setting(*setting)),
                 )  # fmt: skip
             anchor = regret[0, f].max() * 1.5
             ax.loglog(times, anchor * np.sqrt(times / times[0]), color=MUTED, ls=":", label="√T")
@@ -83,7 +79,7 @@ def _dropped(dropped: Mapping[str, Any]) -> Drawing:
     with look():
         made = figure(10, 4.2)
         axes = made.subplots(1, 2, sharey=True)
-        titles = ("periodic linear losses", "quadratic losses, ε = 10⁻¹⁶")
+        titles = ("periodic linear losses", f"quadratic losses, ε = {dropped['eps']:g}")
         for ax, title, name in zip(axes, titles, ("periodic", "vanishing"), strict=True):
             for color, (label, each) in zip(LIGHT, dropped[name].items(), strict=False):
                 late = times[-len(each["with"]) :]
