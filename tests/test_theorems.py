@@ -153,15 +153,17 @@ def small(amsgrad: bool = True, families: Any = FAMILIES) -> Numbers:
     return numbers("box", theorem21.SETTINGS, played, families)
 
 
+def test_settings_of_one_play_share_what_is_a_number_there() -> None:
+    text = r"must have one lr and one beta2, got \[\(0\.1, 0\.5\), \(0\.5, 0\.5"
+    with pytest.raises(ValueError, match=text):
+        play([HALF, replace(HALF, lr=0.1)], 1, "box", [1])
+
+
 def test_the_bound_holds_and_its_assumptions_are_looked_at() -> None:
     run = small()
     assert claims.bound_claim([run]).verdict == "holds"
     assert 0 < run.steepest <= 1
     assert run.telescopes == (True, False, False, True, True, True)
-    with pytest.raises(
-        ValueError, match=r"must have one lr and one beta2, got \[\(0.1, 0.5\), \(0.5"
-    ):
-        play([HALF, replace(HALF, lr=0.1)], 1, "box", [1])
     without = small(amsgrad=False)
     assert not without.monotone
     assert "and s fell" in claims.bound_claim([run, without]).measured
