@@ -131,4 +131,5 @@ def test_what_is_typed_right_also_runs() -> None:
     assert isinstance(tensor, torch.Tensor)
     user.hooks(optimizer)
     assert user.groups_and_state(optimizer).lr == 1e-3
+    assert user.beta1_schedules(AdaBelief(model.parameters())) == [0.9 * 0.9]
     assert len(user.schedules(AdaBelief(model.parameters()))) == 3

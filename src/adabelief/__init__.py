@@ -8,10 +8,14 @@ from adabelief.hyperparameters import Hyperparameters as Hyperparameters
 from adabelief.optimizer import AdaBelief as AdaBelief
 from adabelief.recipes import recipes as recipes
 from adabelief.release import release_gradients as release_gradients
+from adabelief.schedules import ExponentialBeta1 as ExponentialBeta1
+from adabelief.schedules import InverseTimeBeta1 as InverseTimeBeta1
 
 __all__ = [
     "AdaBelief",
+    "ExponentialBeta1",
     "Hyperparameters",
+    "InverseTimeBeta1",
     "describe",
     "param_groups",
     "recipes",

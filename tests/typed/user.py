@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import (
 from torch.optim.optimizer import Optimizer
 from typing_extensions import assert_type
 
-from adabelief import AdaBelief, Hyperparameters, recipes
+from adabelief import AdaBelief, ExponentialBeta1, Hyperparameters, InverseTimeBeta1, recipes
 
 
 class Gentle(AdaBelief):
@@ -96,6 +96,14 @@ def schedules(optimizer: AdaBelief) -> list[LRScheduler]:
         OneCycleLR(optimizer, max_lr=0.1, total_steps=10),
         ReduceLROnPlateau(optimizer),
     ]
+
+
+def beta1_schedules(optimizer: AdaBelief) -> list[float]:
+    schedule = ExponentialBeta1(optimizer, gamma=0.9)
+    schedule.step()
+    schedule.load_state_dict(schedule.state_dict())
+    assert_type(InverseTimeBeta1(torch.optim.Adam([torch.ones(1)])).factor(2), float)
+    return assert_type(schedule.get_last_beta1(), list[float])
 
 
 def hooks(optimizer: AdaBelief) -> None:
