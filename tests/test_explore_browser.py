@@ -15,9 +15,9 @@ import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from adabelief.lab.paper import trajectories
-from adabelief.lab.paper.explore import page as made
-from adabelief.lab.paper.landscapes import LANDSCAPES, Landscape
+from adabelief.lab.paper.figure3 import trajectories
+from adabelief.lab.paper.figure3.explore import page as made
+from adabelief.lab.paper.figure3.landscapes import LANDSCAPES, Landscape
 from adabelief.reference import Array, adabelief, initial
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -153,7 +153,9 @@ def test_losses_are_those_of_the_figures(page: Page, landscape: Landscape) -> No
 
 
 def test_the_five_steps_of_algorithm_2_are_marked_in_order() -> None:
-    text = resources.files("adabelief.lab.paper").joinpath("optimizers.js").read_text("utf-8")
+    text = (
+        resources.files("adabelief.lab.paper.figure3").joinpath("optimizers.js").read_text("utf-8")
+    )
     marks = re.findall(r"^ *// Alg\. 2 \((\d)\) (\w+)", text, flags=re.MULTILINE)
     five = ["gradient", "moment", "belief", "corrections", "update"]
     assert marks == [(str(k), word) for k, word in enumerate(five, start=1)]

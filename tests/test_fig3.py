@@ -13,14 +13,14 @@ import torch
 from PIL import Image
 
 from adabelief.lab.paper.exhibit import Claim
-from adabelief.lab.paper.fig3 import FIG3, draw, findings
-from adabelief.lab.paper.landscapes import LANDSCAPES, Landscape
+from adabelief.lab.paper.figure3.fig3 import FIG3, draw, findings
+from adabelief.lab.paper.figure3.landscapes import LANDSCAPES, Landscape
+from adabelief.lab.paper.figure3.race import RADII, Race, ahead, fastest, races
+from adabelief.lab.paper.figure3.race_claims import claims, heading, verdict
+from adabelief.lab.paper.figure3.race_tables import steps_text, tables
+from adabelief.lab.paper.figure3.trajectories import LR, OPTIMIZERS, Arrivals, run
 from adabelief.lab.paper.moments import EPS
-from adabelief.lab.paper.race import RADII, Race, ahead, fastest, races
-from adabelief.lab.paper.race_claims import claims, heading, verdict
-from adabelief.lab.paper.race_tables import steps_text, tables
 from adabelief.lab.paper.record import make
-from adabelief.lab.paper.trajectories import LR, OPTIMIZERS, Arrivals, run
 from adabelief.reference import Array, adabelief, initial
 
 NEVER = np.inf

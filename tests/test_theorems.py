@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from adabelief.lab.paper import record, theorem21, theorem22
-from adabelief.lab.paper import theorem21_claims as claims
-from adabelief.lab.paper.bound import (
+from adabelief.lab.paper import record
+from adabelief.lab.paper.catalogue import chosen
+from adabelief.lab.paper.theorems import theorem21, theorem22
+from adabelief.lab.paper.theorems import theorem21_claims as claims
+from adabelief.lab.paper.theorems.bound import (
     LAMBDA,
     Setting,
     corollary_term,
@@ -23,15 +25,14 @@ from adabelief.lab.paper.bound import (
     second_term,
     third_term,
 )
-from adabelief.lab.paper.catalogue import chosen
-from adabelief.lab.paper.growth import slopes
-from adabelief.lab.paper.nonconvex import PROBLEMS, RareNoise, Sigmoid, Waves, descend
-from adabelief.lab.paper.online import DIMENSION, FAMILIES, SETS, Quadratic, project
-from adabelief.lab.paper.online_optimizer import deviation
-from adabelief.lab.paper.periodic import EXAMPLES, mean_regrets
-from adabelief.lab.paper.regret import play
-from adabelief.lab.paper.theorem21_numbers import Numbers, numbers
-from adabelief.lab.paper.theorem22 import Descent, monotone_claim, rate_claim, rate_slope
+from adabelief.lab.paper.theorems.growth import slopes
+from adabelief.lab.paper.theorems.nonconvex import PROBLEMS, RareNoise, Sigmoid, Waves, descend
+from adabelief.lab.paper.theorems.online import DIMENSION, FAMILIES, SETS, Quadratic, project
+from adabelief.lab.paper.theorems.online_optimizer import deviation
+from adabelief.lab.paper.theorems.periodic import EXAMPLES, mean_regrets
+from adabelief.lab.paper.theorems.regret import play
+from adabelief.lab.paper.theorems.theorem21_numbers import Numbers, numbers
+from adabelief.lab.paper.theorems.theorem22 import Descent, monotone_claim, rate_claim, rate_slope
 
 U = np.finfo(np.float64).eps / 2
 HALF = Setting("β₁/t", beta1=0.5, eps=0.25, lr=0.5, beta2=0.5)

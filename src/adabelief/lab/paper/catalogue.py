@@ -7,11 +7,11 @@ from adabelief.lab.paper.eq5 import EQ5
 from adabelief.lab.paper.exhibit import Exhibit
 from adabelief.lab.paper.fig1 import FIG1
 from adabelief.lab.paper.fig2 import FIG2
-from adabelief.lab.paper.fig3 import FIG3
+from adabelief.lab.paper.figure3.fig3 import FIG3
 from adabelief.lab.paper.floor import FLOOR
 from adabelief.lab.paper.table1 import TABLE1
-from adabelief.lab.paper.theorem21 import THEOREM21
-from adabelief.lab.paper.theorem22 import THEOREM22
+from adabelief.lab.paper.theorems.theorem21 import THEOREM21
+from adabelief.lab.paper.theorems.theorem22 import THEOREM22
 
 ANALYTICAL: tuple[Exhibit, ...] = (
     FIG1,

@@ -7,13 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from adabelief.lab.paper.bound import LAMBDA, SCHEDULES, Setting, corollary_term, third_term
 from adabelief.lab.paper.exhibit import Exhibit, Findings, Table
-from adabelief.lab.paper.online import DIAMETER, DIMENSION, Absolute, Quadratic
-from adabelief.lab.paper.online_optimizer import deviation
-from adabelief.lab.paper.periodic import EXAMPLES, mean_regrets
-from adabelief.lab.paper.regret import play
-from adabelief.lab.paper.theorem21_claims import (
+from adabelief.lab.paper.theorems.bound import (
+    LAMBDA,
+    SCHEDULES,
+    Setting,
+    corollary_term,
+    third_term,
+)
+from adabelief.lab.paper.theorems.online import DIAMETER, DIMENSION, Absolute, Quadratic
+from adabelief.lab.paper.theorems.online_optimizer import deviation
+from adabelief.lab.paper.theorems.periodic import EXAMPLES, mean_regrets
+from adabelief.lab.paper.theorems.regret import play
+from adabelief.lab.paper.theorems.theorem21_claims import (
     FROM,
     bound_claim,
     bound_growth_claim,
@@ -26,8 +32,8 @@ from adabelief.lab.paper.theorem21_claims import (
     slope_intervals,
     vanishing_claim,
 )
-from adabelief.lab.paper.theorem21_figures import draw
-from adabelief.lab.paper.theorem21_numbers import Numbers, numbers
+from adabelief.lab.paper.theorems.theorem21_figures import draw
+from adabelief.lab.paper.theorems.theorem21_numbers import Numbers, numbers
 
 SEEDS = 4
 # (β₁, ε): the paper's, and one for which the bound says something.

@@ -8,8 +8,8 @@ import numpy as np
 
 from adabelief.lab.analysis.statistics import t_interval
 from adabelief.lab.paper.exhibit import Claim, Verdict
-from adabelief.lab.paper.growth import slopes
-from adabelief.lab.paper.theorem21_numbers import Numbers
+from adabelief.lab.paper.theorems.growth import slopes
+from adabelief.lab.paper.theorems.theorem21_numbers import Numbers
 from adabelief.reference import Array
 
 FROM = 1000  # slopes are fitted to horizons from here on: before, the start is most of the regret

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from adabelief.lab.paper.exhibit import Table
+from adabelief.lab.paper.figure3.race import FIELDS, RADII, SIDE, STEPS, Race, ahead, fastest
+from adabelief.lab.paper.figure3.trajectories import LR, OPTIMIZERS
 from adabelief.lab.paper.moments import BETAS, EPS
-from adabelief.lab.paper.race import FIELDS, RADII, SIDE, STEPS, Race, ahead, fastest
-from adabelief.lab.paper.trajectories import LR, OPTIMIZERS
 
 
 def steps_text(steps: float, lost: float = math.inf) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from adabelief import AdaBelief, ExponentialBeta1, InverseTimeBeta1
-from adabelief.lab.paper.bound import LAMBDA, Setting
-from adabelief.lab.paper.online import DIMENSION, FAMILIES, SETS
-from adabelief.lab.paper.regret import CHUNK, no_totals, play_on
+from adabelief.lab.paper.theorems.bound import LAMBDA, Setting
+from adabelief.lab.paper.theorems.online import DIMENSION, FAMILIES, SETS
+from adabelief.lab.paper.theorems.regret import CHUNK, no_totals, play_on
 from adabelief.reference import initial
 
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from adabelief.lab.paper.drawing import COLORS, LINES, figure, look, saved
 from adabelief.lab.paper.exhibit import Drawing
-from adabelief.lab.paper.landscapes import LANDSCAPES, Landscape, Start
+from adabelief.lab.paper.figure3.landscapes import LANDSCAPES, Landscape, Start
 from adabelief.lab.report.palette import ALERT, INK, MUTED
 from adabelief.reference import Array
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from adabelief.lab.paper.landscapes import LANDSCAPES, Landscape
-from adabelief.lab.paper.trajectories import OPTIMIZERS, run
+from adabelief.lab.paper.figure3.landscapes import LANDSCAPES, Landscape
+from adabelief.lab.paper.figure3.trajectories import OPTIMIZERS, run
 from adabelief.reference import Array
 
 STEPS = 20_000

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from adabelief import AdaBelief
 from adabelief.lab.optimizers.eadam import EAdam
 from adabelief.lab.optimizers.sgd_ema import EMASGD
-from adabelief.lab.paper.landscapes import Landscape
+from adabelief.lab.paper.figure3.landscapes import Landscape
 from adabelief.lab.paper.moments import EPS
 from adabelief.reference import Array
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from adabelief.lab.paper.drawing import COLORS, LINES, figure, look
 from adabelief.lab.paper.exhibit import Drawing
-from adabelief.lab.paper.panels import DISCS, ORDER, contours, legend, positions, shown
+from adabelief.lab.paper.figure3.panels import DISCS, ORDER, contours, legend, positions, shown
 from adabelief.lab.report.palette import INK
 
 # As many at most: the first steps are whole numbers.

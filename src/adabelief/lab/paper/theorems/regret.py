@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from adabelief.lab.paper.bound import Setting
-from adabelief.lab.paper.online import DIMENSION, FAMILIES, Family, project
+from adabelief.lab.paper.theorems.bound import Setting
+from adabelief.lab.paper.theorems.online import DIMENSION, FAMILIES, Family, project
 from adabelief.reference import Array, State, adabelief, initial
 
 Mask = NDArray[np.bool_]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adabelief.lab.paper.exhibit import Drawing, Exhibit, Findings
-from adabelief.lab.paper.race import RADII, TIMES, Race, races
-from adabelief.lab.paper.race_claims import claims
-from adabelief.lab.paper.race_tables import tables
-from adabelief.lab.paper.trajectories import OPTIMIZERS
+from adabelief.lab.paper.figure3.race import RADII, TIMES, Race, races
+from adabelief.lab.paper.figure3.race_claims import claims
+from adabelief.lab.paper.figure3.race_tables import tables
+from adabelief.lab.paper.figure3.trajectories import OPTIMIZERS
 
 
 def measure() -> Findings:
@@ -52,9 +52,9 @@ def _rounded(path: Any) -> list[list[float] | None]:
 
 def draw(data: Mapping[str, Any]) -> Iterator[Drawing]:
     """Draw the panels, the surfaces, the film and the page to explore them."""
-    from adabelief.lab.paper.explore import page  # noqa: PLC0415, needs the extra "report"
-    from adabelief.lab.paper.film import film  # noqa: PLC0415
-    from adabelief.lab.paper.panels import panels, surfaces  # noqa: PLC0415
+    from adabelief.lab.paper.figure3.explore import page  # noqa: PLC0415, needs the extra "report"
+    from adabelief.lab.paper.figure3.film import film  # noqa: PLC0415
+    from adabelief.lab.paper.figure3.panels import panels, surfaces  # noqa: PLC0415
 
     yield panels(data)
     yield surfaces(data)

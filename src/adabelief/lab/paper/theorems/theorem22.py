@@ -11,8 +11,8 @@ import numpy as np
 from adabelief.lab.analysis.statistics import Interval, t_interval
 from adabelief.lab.paper.drawing import figure, look, saved
 from adabelief.lab.paper.exhibit import Claim, Drawing, Exhibit, Findings, Table
-from adabelief.lab.paper.growth import slopes
-from adabelief.lab.paper.nonconvex import PROBLEMS, RareNoise, descend
+from adabelief.lab.paper.theorems.growth import slopes
+from adabelief.lab.paper.theorems.nonconvex import PROBLEMS, RareNoise, descend
 from adabelief.lab.report.palette import LIGHT, MUTED
 from adabelief.reference import Array
 

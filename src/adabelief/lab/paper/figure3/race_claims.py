@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from adabelief.lab.paper.exhibit import Claim, Verdict
-from adabelief.lab.paper.race import FIELDS, RADII, Race, ahead
-from adabelief.lab.paper.race_tables import steps_text
-from adabelief.lab.paper.trajectories import OPTIMIZERS
+from adabelief.lab.paper.figure3.race import FIELDS, RADII, Race, ahead
+from adabelief.lab.paper.figure3.race_tables import steps_text
+from adabelief.lab.paper.figure3.trajectories import OPTIMIZERS
 from adabelief.reference import Array
 
 FIGURE = "figure 3"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adabelief.lab.paper.bound import (
+from adabelief.lab.paper.theorems.bound import (
     Setting,
     corollary_term,
     direct_term,
@@ -16,8 +16,8 @@ from adabelief.lab.paper.bound import (
     third_term,
     trivial_bound,
 )
-from adabelief.lab.paper.online import DIAMETER, DIMENSION, FAMILIES, Family
-from adabelief.lab.paper.regret import Horizon
+from adabelief.lab.paper.theorems.online import DIAMETER, DIMENSION, FAMILIES, Family
+from adabelief.lab.paper.theorems.regret import Horizon
 from adabelief.reference import Array
 
 

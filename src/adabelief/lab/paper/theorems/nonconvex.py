@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adabelief.lab.paper.online import DIMENSION, shirts
+from adabelief.lab.paper.theorems.online import DIMENSION, shirts
 from adabelief.reference import Array, adabelief, initial
 
 CHUNK = 1000  # steps whose noise is drawn at once

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from adabelief.lab.paper.bound import Setting
 from adabelief.lab.paper.drawing import figure, look, saved
 from adabelief.lab.paper.exhibit import Drawing
+from adabelief.lab.paper.theorems.bound import Setting
 from adabelief.lab.report.palette import INK, LIGHT, MUTED
 
 TERMS = ("1st term", "2nd term", "3rd term")

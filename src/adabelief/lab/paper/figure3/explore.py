@@ -10,10 +10,10 @@ from markupsafe import Markup
 
 from adabelief.lab.paper.drawing import COLORS
 from adabelief.lab.paper.exhibit import Drawing
-from adabelief.lab.paper.landscapes import LANDSCAPES
+from adabelief.lab.paper.figure3.landscapes import LANDSCAPES
+from adabelief.lab.paper.figure3.race import RADII, STEPS
+from adabelief.lab.paper.figure3.trajectories import LR
 from adabelief.lab.paper.moments import EPS
-from adabelief.lab.paper.race import RADII, STEPS
-from adabelief.lab.paper.trajectories import LR
 from adabelief.lab.report.palette import DARK, LIGHT
 
 SCRIPTS = ("landscapes.js", "optimizers.js", "explore.js")
