@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from adabelief import AdaBelief, inspect
 from adabelief.cli import app
 from adabelief.inspect.logger import scalars
 from adabelief.inspect.measures import measure, weighted_quantiles
-from adabelief.inspect.samples import from_optimizer
+from adabelief.inspect.samples import from_optimizer, over_all
 
 Gradients = Callable[[int], Tensor]
 
@@ -381,3 +382,31 @@ def test_what_is_no_checkpoint_is_said(
     ended = CliRunner().invoke(app, ["inspect", str(path)])
     assert ended.exit_code == 1
     assert message in " ".join(ended.output.split())
+
+
+def test_elements_over_all_parameters_are_evenly_spaced() -> None:
+    params = [nn.Parameter(torch.zeros(n)) for n in (7, 1, 100, 3, 50)]
+    optimizer = AdaBelief(params)
+    position = 0
+    for param in params:
+        param.grad = torch.arange(position, position + len(param), dtype=torch.float32)
+        position += len(param)
+    optimizer.step()
+    (one,) = over_all(optimizer, 20)  # 161 elements: every 9th, from the middle of the first 9
+    assert one.grad is not None
+    assert one.grad.tolist() == list(range(4, 161, 9))
+    assert one.weight == 9
+    (whole,) = over_all(optimizer, 161)
+    assert measure("all", [whole]) == replace(
+        measure("all", from_optimizer(optimizer, limit=None)), tensors=1
+    )
+
+
+def test_parameters_at_another_step_are_looked_at_by_themselves() -> None:
+    late, early = nn.Parameter(torch.zeros(10)), nn.Parameter(torch.zeros(10))
+    optimizer = AdaBelief([late, early])
+    for used in ([early], [early, late]):
+        for param in (late, early):
+            param.grad = torch.ones(10) if any(param is one for one in used) else None
+        optimizer.step()
+    assert sorted(one.step for one in over_all(optimizer, 100)) == [1, 2]

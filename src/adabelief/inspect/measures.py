@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -99,7 +99,7 @@ def measure(name: str, samples: Sequence[Sample]) -> Measures:
     if not samples:
         msg = f"nothing to measure in {name!r}: no parameter has been updated yet"
         raise ValueError(msg)
-    whole = _joined([_elements(sample) for sample in samples])
+    whole = _joined([_elements(sample) for sample in _alike(samples)])
     finite = np.isfinite(whole.denominator) & np.isfinite(whole.direction)
     total = whole.weight.sum()
     e = _taken(whole, finite)
@@ -133,6 +133,21 @@ def measure(name: str, samples: Sequence[Sample]) -> Measures:
     )
 
 
+def _alike(samples: Sequence[Sample]) -> Iterator[Sample]:
+    """Samples with the same scalars as one: most of the time went into many short arrays."""
+    groups: dict[tuple[Any, ...], list[Sample]] = {}
+    for sample in samples:
+        known = (sample.grad is None, sample.param is None)
+        key = (sample.step, sample.eps, sample.lr, sample.c, sample.weight, *known)
+        groups.setdefault(key, []).append(sample)
+    for members in groups.values():
+        arrays: dict[str, Any] = {}
+        for name in ("exp_avg", "exp_avg_var", "grad", "param"):
+            own = [getattr(member, name) for member in members]
+            arrays[name] = None if own[0] is None else np.concatenate(own)
+        yield replace(members[0], **arrays)
+
+
 def _elements(sample: Sample) -> _Elements:
     c, n = sample.c, len(sample.exp_avg)
     with np.errstate(all="ignore"):  # what is not finite is counted, not computed with
@@ -146,7 +161,7 @@ def _elements(sample: Sample) -> _Elements:
             step = np.clip(step, -c.clip_update, c.clip_update)
         size = c.step_size / denominator
     return _Elements(
-        weight=np.full(n, sample.numel / max(n, 1)),
+        weight=np.full(n, sample.weight),
         direction=direction,
         variance=variance,
         floor_variance=np.full(n, c.metric_scale**2 * sample.eps * sum_of_powers),

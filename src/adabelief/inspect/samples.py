@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class Sample:
         eps: ε of its group.
         lr: of its group.
         c: the scalars of update t.
+        weight: elements that each one looked at stands for.
         exp_avg: m.
         exp_avg_var: s, or its running maximum with amsgrad.
         grad: g of the last step, if it is still there.
@@ -50,6 +51,7 @@ class Sample:
     eps: float
     lr: float
     c: Coefficients
+    weight: float
     exp_avg: Array
     exp_avg_var: Array
     grad: Array | None = None
@@ -71,8 +73,55 @@ def from_optimizer(
         ValueError: limit is below 1.
     """
     check_limit(limit)
-    names = {id(param): name for name, param in model.named_parameters()} if model else {}
+    return [_at_most(one, limit) for one in _updated(optimizer, model)]
+
+
+def over_all(optimizer: Optimizer, total: int) -> list[Sample]:
+    """About `total` elements, evenly spaced over all parameters one after the other.
+
+    Quick: parameters on which none falls are not looked at, and those of one group that are at the
+    same step are one sample.
+
+    Args:
+        optimizer: an AdaBelief.
+        total: of all parameters together.
+
+    Raises:
+        TypeError: its groups or its state are not AdaBelief's.
+    """
+    updated = list(_updated(optimizer, None))
+    sizes = [_size(one.state["exp_avg"]) for one in updated]
+    # Odd: or it might fall on the same column of every row, whose length is often a power of two.
+    stride = -(-sum(sizes) // total) | 1
+    together: dict[tuple[Any, ...], list[tuple[_Updated, Mapping[str, Tensor]]]] = {}
+    before = 0
+    for one, size in zip(updated, sizes, strict=True):
+        start = (stride // 2 - before) % stride
+        before += size
+        if start < size:
+            parts = _some(one, start, stride)
+            key = (one.number, int(one.state["step"]), *parts)
+            together.setdefault(key, []).append((one, parts))
     samples = []
+    for members in together.values():
+        first, known = members[0]
+        parts = {key: torch.cat([parts[key] for _, parts in members]) for key in known}
+        samples.append(_sample(first, parts, stride * len(parts["exp_avg"]), stride))
+    return samples
+
+
+class _Updated(NamedTuple):
+    """A parameter that has state: what a sample needs of it."""
+
+    name: str
+    number: int
+    group: Mapping[str, Any]
+    state: Mapping[str, Tensor]
+    arrays: Mapping[str, Tensor]
+
+
+def _updated(optimizer: Optimizer, model: nn.Module | None) -> Iterator[_Updated]:
+    names = {id(param): name for name, param in model.named_parameters()} if model else {}
     for number, group in enumerate(optimizer.param_groups):
         given = group.get("param_names", [])
         for index, param in enumerate(group["params"]):
@@ -87,10 +136,7 @@ def from_optimizer(
             arrays = {"param": param.detach()}
             if grad is not None and grad.layout is torch.strided:
                 arrays["grad"] = -grad if group["maximize"] else grad
-            samples.append(
-                _sample(names.get(id(param), fallback), number, group, state, arrays, limit)
-            )
-    return samples
+            yield _Updated(names.get(id(param), fallback), number, group, state, arrays)
 
 
 def from_checkpoint(
@@ -126,7 +172,8 @@ def from_checkpoint(
             name = next(left, fallback)
             if state := state_dict["state"].get(key):
                 arrays = {"param": state[MASTER]} if MASTER in state else {}
-                samples.append(_sample(name, number, group, state, arrays, limit))
+                one = _Updated(name, number, group, state, arrays)
+                samples.append(_at_most(one, limit))
     return samples
 
 
@@ -137,38 +184,45 @@ def check_limit(limit: int | None) -> None:
         raise ValueError(msg)
 
 
-def _sample(
-    name: str,
-    number: int,
-    group: Mapping[str, Any],
-    state: Mapping[str, Tensor],
-    arrays: Mapping[str, Tensor],
-    limit: int | None,
-) -> Sample:
-    step = int(state["step"])
+def _size(tensor: Tensor) -> int:
+    """Elements of this process's part."""
+    return local(tensor, tensor).numel()
+
+
+def _at_most(one: _Updated, limit: int | None) -> Sample:
+    size = _size(one.state["exp_avg"])
+    stride = 1 if limit is None else max(1, -(-size // limit))
+    parts = _some(one, 0, stride)
+    return _sample(one, parts, size, size / max(1, len(parts["exp_avg"])))
+
+
+def _some(one: _Updated, start: int, stride: int) -> dict[str, Tensor]:
+    """Every `stride`-th element of each array, this process's; complex ones as pairs of reals."""
+    group, state = one.group, one.state
     maximum = group["amsgrad"] and "max_exp_avg_var" in state
     found = {
-        **arrays,
+        **one.arrays,
         "exp_avg": state["exp_avg"],
         "exp_avg_var": widened(state, "max_exp_avg_var" if maximum else "exp_avg_var"),
     }
-    parts = {key: local(value, value) for key, value in found.items()}
-    numel = parts["exp_avg"].numel()
-    stride = 1 if limit is None else -(-numel // limit) or 1
+    parts = {}
+    for key, whole in found.items():
+        some = local(whole, whole).reshape(-1)[start::stride]
+        parts[key] = torch.view_as_real(some).reshape(-1) if some.is_complex() else some
+    return parts
+
+
+def _sample(one: _Updated, parts: Mapping[str, Tensor], numel: int, weight: float) -> Sample:
+    step = int(one.state["step"])
+    arrays = {key: part.detach().to("cpu", torch.float64).numpy() for key, part in parts.items()}
     return Sample(
-        name=name,
-        group=number,
+        name=one.name,
+        group=one.number,
         numel=numel,
         step=step,
-        eps=float(group["eps"]),
-        lr=float(group["lr"]),
-        c=coefficients(group, step),
-        **dict(_arrays(parts, stride)),
+        eps=float(one.group["eps"]),
+        lr=float(one.group["lr"]),
+        c=coefficients(one.group, step),
+        weight=weight,
+        **arrays,
     )
-
-
-def _arrays(parts: Mapping[str, Tensor], stride: int) -> Iterator[tuple[str, Array]]:
-    for key, part in parts.items():
-        flat = torch.view_as_real(part) if part.is_complex() else part
-        some = flat.detach().reshape(-1)[::stride]
-        yield key, some.to("cpu", torch.float64).numpy()

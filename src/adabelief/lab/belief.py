@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from adabelief import AdaBelief
 from adabelief.inspect.inspection import measure_groups
 from adabelief.inspect.logger import FEW, scalars
-from adabelief.inspect.samples import from_optimizer
+from adabelief.inspect.samples import over_all
 
 SPLIT = "belief"
 
@@ -27,7 +27,7 @@ def belief_rows(optimizers: Mapping[str, Optimizer], step: int) -> list[dict[str
     for name, optimizer in optimizers.items():
         if not isinstance(optimizer, AdaBelief):
             continue
-        samples = from_optimizer(optimizer, None, FEW)
+        samples = over_all(optimizer, FEW)
         if samples:
             numbers = scalars(measure_groups(samples)).items()
             # JSON has no NaN and no infinity: None stands for them.
