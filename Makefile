@@ -73,6 +73,9 @@ loop: .venv/.installed ## the lab's training loop against one written by hand; w
 wheel: .venv/.wheel ## a wheel with the kernel, for every Python and manylinux; prints its path last
 	$(BIN)/python packaging/build_wheel.py dist
 
+paper: .venv/.installed ## the paper's analytical exhibits: records and pictures in docs/paper, claims in docs/paper.md
+	$(BIN)/adabelief reproduce analytical --out docs/paper --markdown docs/paper.md
+
 picture: .venv/.installed ## the README's picture of the report, by Chromium
 	$(BIN)/python docs/picture.py
 

@@ -153,3 +153,14 @@ def test_the_command_lists_refuses_and_makes(tmp_path: Path) -> None:
     assert [each["exhibit"] for each in made] == ["fig2"]
     assert made[0]["claims"]
     assert (tmp_path / "index.html").is_file()
+
+
+def test_the_paper_page_is_written_from_its_records() -> None:
+    docs = Path(__file__).parent.parent / "docs"
+    found = reproduce.records(docs / "paper")
+    assert [each.exhibit for each in found] == list(catalogue.EXHIBITS)
+    assert summary.markdown(found, "paper") == (docs / "paper.md").read_text("utf-8")
+    shown = re.findall(r"\]\((paper/[^)]*)\)", (docs / "paper.md").read_text("utf-8"))
+    assert shown
+    for link in shown:
+        assert (docs / link).exists(), link
