@@ -129,7 +129,11 @@ def test_a_nan_loss_ends_the_run_as_diverged(tmp_path: Path) -> None:
     assert result is not None
     assert (result.status, result.step, result.last) == ("diverged", 6, {})
     assert "nan at step 6" in result.reason
-    assert [row["step"] for row in folder.rows()] == [4, 4]
+    assert [(row["step"], row["split"]) for row in folder.rows()[:2]] == [
+        (4, "train"),
+        (4, "valid"),
+    ]
+    assert {(row["step"], row["split"]) for row in folder.rows()[2:]} == {(4, "belief")}
 
 
 def test_an_exception_of_the_workload_is_a_result_with_its_traceback(
