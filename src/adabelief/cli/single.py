@@ -13,6 +13,7 @@ from rich.table import Table
 
 from adabelief.cli.options import PresetName, WorkloadName, complete_rivals
 from adabelief.cli.screen import AsJson, console, errors, explained, show_json
+from adabelief.lab.belief import SPLIT as BELIEF
 from adabelief.lab.compare import declare
 from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import LocalEngine
@@ -109,6 +110,8 @@ def _table(one: Run, folder: RunFolder) -> Group:
     table = Table()
     merged: dict[int, dict[str, Any]] = {}
     for row in folder.rows():
+        if row["split"] == BELIEF:  # of each group eight numbers: they are in metrics.jsonl
+            continue
         named = {
             f"{row['split']} {name}": value
             for name, value in row.items()
