@@ -100,6 +100,8 @@ def test_numbers_that_json_does_not_have_are_refused(tmp_path: Path) -> None:
 def test_a_table_must_fit_its_head() -> None:
     with pytest.raises(ValueError, match=r"'Numbers' must have 2 cells"):
         Table("Numbers", ("a", "b"), ((1,),))
+    with pytest.raises(ValueError, match=r"every column of 'Numbers' must have a head"):
+        Table("Numbers", ("", "b"), ((1, 2),))
 
 
 def test_the_page_escapes_and_needs_no_network(tmp_path: Path) -> None:

@@ -44,11 +44,14 @@ class Table:
     note: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse rows that do not fit the head.
+        """Refuse columns without a head, and rows that do not fit it.
 
         Raises:
             ValueError: with the title.
         """
+        if not all(self.head):
+            msg = f"every column of {self.title!r} must have a head, got {self.head}"
+            raise ValueError(msg)
         if any(len(row) != len(self.head) for row in self.rows):
             msg = f"every row of {self.title!r} must have {len(self.head)} cells"
             raise ValueError(msg)

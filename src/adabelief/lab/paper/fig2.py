@@ -86,7 +86,14 @@ def _tables(grads: Any, v: Any, s: Any, exact: Any, ran: Mapping[str, Any]) -> l
     )
     runs = Table(
         f"The optimizers themselves, {RUN:,} steps of lr {LR:g} from {START}",
-        ("", "moved in x", "signs of g_y that change", "mean g_y", "v_x or s_x", "v_y or s_y"),
+        (
+            "optimizer",
+            "moved in x",
+            "signs of g_y that change",
+            "mean g_y",
+            "v_x or s_x",
+            "v_y or s_y",
+        ),
         tuple(
             (name, run["distance"], run["flips"], run["mean"], *run["second"])
             for name, run in ran.items()

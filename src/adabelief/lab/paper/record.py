@@ -66,6 +66,7 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
     """
     start = time.perf_counter()
     with _one_thread():
+        facts = environment()
         measured = exhibit.measure()
     seconds = time.perf_counter() - start
     # As it will be read back: what is drawn now is what is drawn from the record.
@@ -79,7 +80,7 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
         title=exhibit.title,
         source=exhibit.source,
         code=code(),
-        environment=environment(),
+        environment=facts,
         seconds=round(seconds, 1),
         findings=found,
         drawings=[_described(drawing) for drawing in drawn],
