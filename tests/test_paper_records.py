@@ -90,6 +90,14 @@ def test_a_damaged_record_is_an_error_that_says_what_to_do(tmp_path: Path, conte
     assert record.read(folder) is not None
 
 
+def test_a_record_with_a_table_that_does_not_fit_is_damaged(tmp_path: Path) -> None:
+    record.make(Counted().exhibit, tmp_path)
+    path = tmp_path / record.NAME
+    path.write_text(path.read_text().replace('"head":["what","value"]', '"head":["what"]'))
+    with pytest.raises(LabError, match=r"must have 1 cells.*--again makes it anew"):
+        record.read(tmp_path)
+
+
 def test_numbers_that_json_does_not_have_are_refused(tmp_path: Path) -> None:
     bad = Exhibit("fig2", "t", "s", lambda: Findings({"x": float("nan")}), lambda _: iter(()))
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -121,7 +121,7 @@ def read(folder: Path) -> Record | None:
         raise LabError(msg)
     try:
         return Record(**{**content, "findings": _findings(content["findings"])})
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         msg = f"{path} is damaged ({error}); --again makes it anew"
         raise LabError(msg) from error
 
