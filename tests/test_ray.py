@@ -103,10 +103,11 @@ class Cluster:
         others = ("--include-dashboard", "false", "--temp-dir", self.temporary)
         self.all.append(Node(self.folder, *head, *others, pause=pause))
         wait_until(lambda: self._alive() > 0, START_SECONDS)
+        # One after the other: of two that start at once, Ray gives both the same socket.
         for _ in range(nodes):
             joins = ("--address", self.address, "--num-cpus", "1")
             self.all.append(Node(self.folder, *joins, pause=pause))
-        wait_until(lambda: self._alive() == nodes + 1, START_SECONDS)
+            wait_until(lambda: self._alive() == len(self.all), START_SECONDS)
 
     def _alive(self) -> int:
         code = (
