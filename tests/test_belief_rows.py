@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +26,8 @@ TINY = Path(__file__).parent / "workloads" / "tiny.py"
 def stepped(*sizes: int) -> AdaBelief:
     generator = torch.Generator().manual_seed(0)
     params = [nn.Parameter(torch.randn(size, generator=generator)) for size in sizes]
-    optimizer = AdaBelief([{"params": params[:1]}, {"params": params[1:], "lr": 0.1}])
+    groups: list[dict[str, Any]] = [{"params": params[:1]}, {"params": params[1:], "lr": 0.1}]
+    optimizer = AdaBelief(groups)
     for _ in range(3):
         for param in params:
             param.grad = torch.randn(param.shape, generator=generator)
