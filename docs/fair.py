@@ -27,8 +27,8 @@ def page(folder: Path) -> Iterator[str]:
         f"All 60,000 images, {len(study['rivals'])} optimizers: for each {settings['trials']} "
         f"trials, then {settings['seeds']} fresh paired seeds, {settings['steps']:,} steps a run. "
         "The protocol is that of [comparing.md](../comparing.md). Written by docs/fair.py from the "
-        "report's own files; the whole report is [report.html](report.html) (download "
-        "it; links to single runs need the study's folder), all numbers are in "
+        "report's own files; the whole report is [report.html](report.html) (open "
+        "it from a clone; links to single runs need the study's folder), all numbers are in "
         "[runs.csv](runs.csv)."
     )
     yield ""
@@ -38,7 +38,7 @@ def page(folder: Path) -> Iterator[str]:
         yield (folder / "tables" / f"{name}.md").read_text().strip()
     for name in FIGURES:
         yield ""
-        yield f"![{name}]({name}.png)"
+        yield f"![{name}](figures/{name}.png)"
 
 
 def main() -> None:
@@ -47,10 +47,10 @@ def main() -> None:
         sys.exit(f"{__doc__}\nFOLDER must hold a report.html: adabelief report FOLDER")
     folder = Path(sys.argv[1])
     KEPT.mkdir(exist_ok=True)
-    for name in ("report.html", "runs.csv", "summary.csv", "study.json"):
+    for name in ("report.html", "runs.csv", "runs.parquet", "summary.csv", "study.json"):
         shutil.copy(folder / name, KEPT / name)
-    for name in FIGURES:
-        shutil.copy(folder / "figures" / f"{name}.png", KEPT / f"{name}.png")
+    for name in ("figures", "tables"):
+        shutil.copytree(folder / name, KEPT / name, dirs_exist_ok=True)
     (KEPT / "README.md").write_text("\n".join(page(folder)) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Take the README's picture of the report of `make compare`, with Chromium."""
+"""Take the README's picture of the fair study's report, with Chromium."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-REPORT = DOCS.parent / "adabelief-out" / "fashion-mnist-quick" / "report.html"
+REPORT = DOCS / "fair" / "report.html"
 SIZE = "1100,1500"
 # A browser that asks nobody anything: the report must need no network.
 QUIET = [
@@ -31,7 +31,7 @@ def main() -> None:
     if browser is None:
         sys.exit("no chromium found: apt-get install chromium")
     if not REPORT.exists():
-        sys.exit(f"no {REPORT.name} yet: make compare")
+        sys.exit(f"no {REPORT.name} yet: python docs/fair.py FOLDER")
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
