@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import random
+
 from adabelief.lab.analysis.comparison import Comparison, Outcome, Standing
 
-# Of each optimizer. Trials are points of a Sobol sequence, so that its first ones, and best the
-# first 2ⁿ, are spread over the whole space.
-SHOWN = 256
+SHOWN = 256  # of each optimizer
 
 
 def excerpt(standing: Standing) -> tuple[Outcome, ...]:
-    """The first `SHOWN` trials, and the chosen one."""
-    first, others = standing.trials[:SHOWN], standing.trials[SHOWN:]
-    return (*first, *(run for run in others if run.key == standing.chosen_key))
+    """`SHOWN` trials in the plan's order, and the chosen one.
+
+    Drawn at random, the same ones every time: the first ones, of a ladder or a grid, would be
+    those with the smallest learning rates.
+    """
+    trials = standing.trials
+    if len(trials) <= SHOWN:
+        return trials
+    drawn = set(random.Random(0).sample(range(len(trials)), SHOWN))
+    return tuple(
+        run for i, run in enumerate(trials) if i in drawn or run.key == standing.chosen_key
+    )
 
 
 def hidden(comparison: Comparison) -> frozenset[str]:
     """Keys of the trials that are not shown; final runs always are."""
+    every = {run.key for standing in comparison.standings for run in standing.trials}
     return frozenset(
-        run.key
-        for standing in comparison.standings
-        for run in standing.trials[SHOWN:]
-        if run.key != standing.chosen_key
+        every - {run.key for standing in comparison.standings for run in excerpt(standing)}
     )
 
 
@@ -30,4 +37,7 @@ def note(comparison: Comparison) -> str:
     most = max((len(standing.trials) for standing in comparison.standings), default=0)
     if most <= SHOWN:
         return ""
-    return f" Of {most:,} trials of each optimizer the first {SHOWN} and the chosen one are shown."
+    return (
+        f" Of up to {most:,} trials of an optimizer {SHOWN}, drawn at random, and the chosen one "
+        "are shown."
+    )
