@@ -1,6 +1,6 @@
 """Keep the report of the fair study in docs/fair: its page, tables, pictures and numbers.
 
-python docs/fair.py FOLDER    # of `adabelief compare fashion-mnist --preset fair --against paper`
+python docs/fair.py FOLDER [NOTE]    # FOLDER: compare fashion-mnist --preset fair --against paper
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def page(folder: Path) -> Iterator[str]:
         "[runs.csv](runs.csv)."
     )
     yield ""
-    yield "Seconds are of a machine that did other work at the same time: they mean little."
+    yield from sys.argv[2:]  # what the files do not know, such as what else the machine did
     for name in TABLES:
         yield ""
         yield (folder / "tables" / f"{name}.md").read_text().strip()
@@ -43,7 +43,7 @@ def page(folder: Path) -> Iterator[str]:
 
 def main() -> None:
     """Copy the files and write the page."""
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "report.html").exists():
+    if len(sys.argv) not in (2, 3) or not (Path(sys.argv[1]) / "report.html").exists():
         sys.exit(f"{__doc__}\nFOLDER must hold a report.html: adabelief report FOLDER")
     folder = Path(sys.argv[1])
     KEPT.mkdir(exist_ok=True)

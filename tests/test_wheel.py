@@ -97,7 +97,7 @@ def source(to: Path) -> Path:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (ROOT / ".venv" / ".wheel").exists():
-        pytest.skip("`make wheel` has not brought auditwheel")
+        pytest.skip("`make wheel` has not brought auditwheel")  # slow, and a tool of its own
     out = tmp_path_factory.mktemp("wheel")
     run(sys.executable, ROOT / "packaging" / "build_wheel.py", out)
     (path,) = out.iterdir()

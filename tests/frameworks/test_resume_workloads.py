@@ -28,7 +28,7 @@ def rows(root: Path) -> int:
 )
 def test_sigkill_changes_no_byte(package: str, name: str, tmp_path: Path) -> None:
     if importlib.util.find_spec(package) is None:
-        pytest.skip(f"{package} is not installed")
+        pytest.skip(f"{package} is not installed")  # of the extra "frameworks"
     study = ("compare", f"{EXAMPLES / name}.py:workload", "--preset", "smoke", "--against", "adam")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     ended = run(*study, "--workers", "1", "--out", str(whole))

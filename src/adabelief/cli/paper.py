@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,7 @@ from adabelief.cli.screen import AsJson, console, explained, show_json
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import replace
 from adabelief.lab.paper.catalogue import EXHIBITS, SETS, chosen
-from adabelief.lab.paper.exhibit import Exhibit
+from adabelief.lab.paper.exhibit import Exhibit, cell
 from adabelief.lab.paper.record import Record
 from adabelief.lab.paper.reproduce import records
 from adabelief.lab.paper.reproduce import reproduce as made
@@ -102,21 +103,16 @@ def _show(record: Record) -> None:
     for claim in record.findings.claims:
         console.print(
             Text(f"  {claim.says} ({claim.source}): {claim.measured} → {claim.verdict}"),
-            soft_wrap=False,
         )
+    for found in record.findings.tables:
+        table = Table(title=Text(found.title), title_justify="left")
+        for head in found.head:
+            table.add_column(Text(head), overflow="fold")
+        for row in found.rows:
+            table.add_row(*(Text(cell(value)) for value in row))
+        console.print(table)
 
 
 def _as_dict(record: Record) -> dict[str, object]:
-    return {
-        "exhibit": record.exhibit,
-        "seconds": record.seconds,
-        "claims": [
-            {
-                "source": claim.source,
-                "says": claim.says,
-                "measured": claim.measured,
-                "verdict": claim.verdict,
-            }
-            for claim in record.findings.claims
-        ],
-    }
+    claims = [asdict(claim) for claim in record.findings.claims]
+    return {"exhibit": record.exhibit, "seconds": record.seconds, "claims": claims}

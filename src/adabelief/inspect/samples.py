@@ -100,7 +100,8 @@ def over_all(optimizer: Optimizer, total: int) -> list[Sample]:
         before += size
         if start < size:
             parts = _some(one, start, stride)
-            key = (one.number, int(one.state["step"]), *parts)
+            # Of a model on several devices, arrays of one group cannot be joined where they are.
+            key = (one.number, int(one.state["step"]), parts["exp_avg"].device, *parts)
             together.setdefault(key, []).append((one, parts))
     samples = []
     for members in together.values():

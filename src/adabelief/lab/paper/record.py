@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 import adabelief
 from adabelief.lab import files
 from adabelief.lab.environment import environment
 from adabelief.lab.errors import LabError
 from adabelief.lab.paper.exhibit import Claim, Drawing, Exhibit, Findings, Table
+from adabelief.lab.paper.threads import one_thread
 
 FORMAT = 1
 NAME = "record.json"
@@ -65,7 +63,7 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
         StorageError: a file could not be written.
     """
     start = time.perf_counter()
-    with _one_thread():
+    with one_thread():
         facts = environment()
         measured = exhibit.measure()
     seconds = time.perf_counter() - start
@@ -89,17 +87,6 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     files.replace(folder / NAME, (text + "\n").encode())
     return record
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """The numbers must not depend on the machine's cores; these tensors are too small for two."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def read(folder: Path) -> Record | None:

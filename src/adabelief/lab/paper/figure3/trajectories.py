@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from adabelief.lab.optimizers.eadam import EAdam
 from adabelief.lab.optimizers.sgd_ema import EMASGD
 from adabelief.lab.paper.figure3.landscapes import Landscape
 from adabelief.lab.paper.moments import EPS
+from adabelief.lab.paper.threads import one_thread
 from adabelief.reference import Array
 
 LR = 1e-3  # section 2.2, for all optimizers
@@ -118,7 +118,7 @@ def run(
     arrivals = [Arrivals(points.shape[:2], radius) for radius in radii]
     lost = np.full(points.shape[:2], np.inf)
     path, kept = [], set(times.tolist())
-    with _one_thread(), np.errstate(over="ignore", invalid="ignore"):  # divergence is a result
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):  # divergence is a result
         for step in range(int(times[-1]) + 1):
             if step:
                 for landscape, span in zip(landscapes, spans, strict=True):
@@ -143,14 +143,3 @@ def run(
         )
         for span in spans
     ]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Without torch's threads: they cost more than they do in arrays of a few thousand numbers."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
