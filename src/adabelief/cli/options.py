@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from adabelief.lab.compare import declare
+from adabelief.lab.compare import declare, published
+from adabelief.lab.contract import preset_of
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded, load
 from adabelief.lab.rivals import GROUPS, RIVALS, Search, expand, resolve
@@ -49,7 +50,8 @@ Against = Annotated[
     list[str] | None,
     typer.Option(
         help="Rivals of AdaBelief, separated by commas: names of `adabelief list`, "
-        "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all.",
+        "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all. Where settings are "
+        "published, all that have some if none is named.",
         autocompletion=complete_rivals,
     ),
 ]
@@ -64,8 +66,8 @@ WhatIsTuned = Annotated[
     Search | None,
     typer.Option(
         help="What is tuned: lr alone; the whole space, with decay and eps; a square grid of lr "
-        "and eps (or decay); or the grids of the AdaBelief paper, which are not equal. The "
-        "preset's if not given.",
+        "and eps (or decay); the grids of the AdaBelief paper, which are not equal; or nothing, "
+        "where settings are published for the workload. The preset's if not given.",
     ),
 ]
 ProcsPerRun = Annotated[
@@ -100,7 +102,12 @@ def declared(
     # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
     sys.path.append(str(Path.cwd()))
     loaded = load(workload)
-    study = declare(loaded, preset, resolve(_names(against)), **changes)
+    searched = changes.get("search") or preset_of(loaded.workload, preset).search
+    if searched == "published":
+        rivals = published(loaded.workload, _given(against))
+    else:
+        rivals = resolve(expand([SUBJECT, *(_given(against) or ["default"])]))
+    study = declare(loaded, preset, rivals, **changes)
     if changes.get("parallel") and study.settings.processes == 1:
         msg = f"--parallel {changes['parallel']} needs --procs-per-run of 2 or more, got 1"
         raise LabError(msg)
@@ -112,7 +119,7 @@ def as_many(study: Study) -> int:
     return max(1, (os.cpu_count() or 1) // study.settings.processes)
 
 
-def _names(against: list[str] | None) -> list[str]:
-    """AdaBelief first, then the others as given, each once."""
-    given = [part.strip() for each in against or ["default"] for part in each.split(",")]
-    return expand([SUBJECT, *(name for name in given if name)])
+def _given(against: list[str] | None) -> list[str]:
+    """The names between the commas."""
+    parts = (part.strip() for each in against or () for part in each.split(","))
+    return [part for part in parts if part]

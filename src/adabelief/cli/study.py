@@ -183,6 +183,8 @@ def _watch(study: Study, store: Store) -> None:
 def _trials(study: Study) -> str:
     if study.settings.search == "paper":
         return "tuning over the grids of the paper"
+    if study.settings.search == "published":
+        return "published settings"
     return f"{study.settings.trials} tuning trials"
 
 

@@ -17,7 +17,7 @@ from adabelief.lab.progress import Progress, progress
 from adabelief.lab.rivals import Rival
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
-from adabelief.lab.workload import Preset
+from adabelief.lab.workload import Preset, Workload
 
 Show = Callable[[Progress], None]
 SHOW_SECONDS = 0.5
@@ -62,6 +62,28 @@ def declare(
         rivals=tuple(rivals),
         subject=rivals[0].name,
     )
+
+
+def published(workload: Workload, names: Sequence[str] = ()) -> tuple[Rival, ...]:
+    """The workload's rivals with published settings: the first, and those of `names` or all.
+
+    Raises:
+        LabError: there are none, or one of the names is not among them.
+    """
+    subject, *others = workload.published or (None,)
+    if subject is None:
+        msg = f"workload {workload.name!r} has no published settings: search something else"
+        raise LabError(msg)
+    there = {rival.name: rival for rival in others}
+    unknown = [name for name in names if name not in there and name != subject.name]
+    if unknown:
+        msg = (
+            f"workload {workload.name!r} has no published settings for {', '.join(unknown)}; it "
+            f"has {', '.join([subject.name, *there])}"
+        )
+        raise LabError(msg)
+    wanted = dict.fromkeys(names) if names else there
+    return (subject, *(there[name] for name in wanted if name in there))
 
 
 def conduct(

@@ -178,7 +178,10 @@ class Study(Declaration):
         return self._planned(rival).points
 
     def tune_runs(self, rival: Rival) -> list[Run]:
-        """One run for each point of the rival's plan, all on the one pair of tuning seeds."""
+        """One run for each point of the rival's plan, all on the one pair of tuning seeds.
+
+        None where settings are published: there is nothing to choose.
+        """
         return self._planned(rival).tune
 
     def final_runs(self, rival: Rival, point: Point) -> list[Run]:
@@ -198,7 +201,7 @@ class Study(Declaration):
     @property
     def n_runs(self) -> int:
         """Runs of the whole study if no rival diverges at every point."""
-        trials = sum(len(self.points(rival)) for rival in self.rivals)
+        trials = sum(len(self.tune_runs(rival)) for rival in self.rivals)
         return trials + len(self.rivals) * self.settings.seeds
 
     @cached_property
@@ -211,7 +214,9 @@ class Study(Declaration):
         if made is None or made.rival is not rival:  # somebody changed the declared one
             points = rival.plan(self.settings.trials, self.settings.search)
             seeds = (TUNE_INIT_SEED, TUNE_DATA_SEED)
-            tune = [self._run(rival, point, *seeds, "tune") for point in points]
+            # What is published was chosen by others.
+            tried = [] if self.settings.search == "published" else points
+            tune = [self._run(rival, point, *seeds, "tune") for point in tried]
             made = self._made[rival.name] = _Planned(rival, points, tune, {})
         return made
 
@@ -229,7 +234,7 @@ class Study(Declaration):
             preset=self.preset,
             steps=self.settings.steps,
             eval_every=self.settings.eval_every,
-            schedule=self.settings.schedule,
+            schedule=rival.schedule or self.settings.schedule,
             options=self.settings.options,
             rival=rival.name,
             optimizer=rival.optimizer,
@@ -244,10 +249,10 @@ class Study(Declaration):
 
 
 class Chosen(NamedTuple):
-    """What tuning chose: a point of the rival's space, and the run that tried it."""
+    """What tuning chose: a point of the rival's space, and the run that tried it, if one did."""
 
     point: Point
-    run: Run
+    run: Run | None
 
 
 def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Chosen | None:
@@ -256,6 +261,8 @@ def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Chosen 
     None when no tuning run ended well. Unfinished runs count as not well: call this when
     all are finished.
     """
+    if study.settings.search == "published":
+        return Chosen(study.points(rival)[0], None)
     metric = study.primary_metric
     sign = 1.0 if metric.direction == "max" else -1.0
     best: tuple[float, Chosen] | None = None

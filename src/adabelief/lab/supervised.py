@@ -20,6 +20,7 @@ from adabelief.lab.workload import Metric, Parallel, Split, Task
 Loss = Callable[[Tensor, Tensor], Tensor]
 Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
+Prepare = Callable[[Tensor], Tensor]
 
 CLASSIFICATION = (
     Metric(name="accuracy", direction="max", percent=True),
@@ -55,6 +56,8 @@ class Supervised(Task):
             the metrics are `CLASSIFICATION`'s "accuracy" and "loss".
         augment: `(inputs, generator) -> inputs`, applied to training batches; it must draw from
             that generator only, or a resumed run differs from an uninterrupted one.
+        prepare: `inputs -> inputs`, applied to every batch before the model, after `augment`: what
+            turns bytes into numbers, so that data may be kept as bytes.
         precision: "bfloat16" computes outputs and losses under torch.autocast; weights, gradients
             and optimizers stay float32.
         clip_norm: largest norm of all gradients together (torch.nn.utils.clip_grad_norm_).
@@ -78,6 +81,7 @@ class Supervised(Task):
         loss: Loss = nn.functional.cross_entropy,
         evaluate: Evaluate | None = None,
         augment: Augment | None = None,
+        prepare: Prepare | None = None,
         precision: Literal["float32", "bfloat16"] = "float32",
         clip_norm: float | None = None,
         accumulate: int = 1,
@@ -111,6 +115,7 @@ class Supervised(Task):
         self._loss = loss
         self._evaluate = evaluate or self._accuracy_and_loss
         self._augment = augment
+        self._prepare = prepare or _as_they_are
         self._half = precision == "bfloat16"
         self._clip_norm = clip_norm
         self._accumulate = accumulate
@@ -158,7 +163,7 @@ class Supervised(Task):
         return ""
 
     def batch(self, index: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of training batch `index` (0, 1, ...), augmented.
+        """Inputs and targets of training batch `index` (0, 1, ...), augmented and prepared.
 
         Of several processes, each gets its part.
         """
@@ -172,7 +177,7 @@ class Supervised(Task):
         if self._augment is not None:
             inputs = self._augment(inputs, generator(self._data_seed, _AUGMENT, index))
         mine = slice(self._team.rank, None, self._team.size)
-        return inputs[mine], targets[mine]
+        return self._prepare(inputs[mine]), targets[mine]
 
     def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
         """Take optimizer step `index` on the next batch or batches; return their mean "loss"."""
@@ -218,7 +223,9 @@ class Supervised(Task):
         with modes_kept(model), torch.inference_mode():
             model.eval()
             with self._precision(inputs):
-                parts = [model(batch) for batch in torch.split(inputs, _EVALUATION_BATCH)]
+                parts = [
+                    model(self._prepare(batch)) for batch in torch.split(inputs, _EVALUATION_BATCH)
+                ]
             outputs = torch.cat(parts)
             return self._evaluate(outputs.float() if self._half else outputs, targets)
 
@@ -228,6 +235,10 @@ class Supervised(Task):
             "accuracy": correct / len(targets),
             "loss": self._loss(outputs, targets).item(),
         }
+
+
+def _as_they_are(inputs: Tensor) -> Tensor:
+    return inputs
 
 
 def _averaged(model: nn.Module, decay: float) -> AveragedModel:

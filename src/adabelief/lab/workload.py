@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adabelief.lab.rivals.rival import Rival, Search
 from adabelief.lab.schedule import AnySchedule, Schedule
 
 Split = Literal["valid", "test"]
@@ -56,7 +57,8 @@ class Preset(BaseModel):
         eval_every: steps between two evaluations, and between two checkpoints.
         trials: points of its search space that each optimizer is tuned over.
         search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) or a "grid"
-            of lr × eps with as many trials for everybody, or the grids of the "paper".
+            of lr × eps with as many trials for everybody, the grids of the "paper", or nothing:
+            every rival runs with what is "published" for the workload.
         seeds: fresh paired seeds on which each tuned optimizer is run.
         target: value of the primary metric whose time is taken; if None, what the middle one of
             the tuned optimizers has at its end.
@@ -75,7 +77,7 @@ class Preset(BaseModel):
     eval_every: int = Field(ge=1)
     trials: int = Field(ge=1)
     seeds: int = Field(ge=1)
-    search: Literal["lr", "space", "grid", "paper"] = "lr"
+    search: Search = "lr"
     target: float | None = None
     schedule: AnySchedule = Schedule(kind="cosine")
     processes: int = Field(default=1, ge=1)
@@ -142,6 +144,8 @@ class Workload:
         presets: sizes by name; "quick" is the default of the command line.
         title: one line for the report.
         data: what the data are, where from, licence; shown in the report's provenance.
+        published: rivals with the settings that somebody ran on this workload, for presets that
+            search nothing; the first is the one that the others are compared with.
     """
 
     name: str
@@ -151,3 +155,4 @@ class Workload:
     presets: Mapping[str, Preset]
     title: str = ""
     data: str = ""
+    published: tuple[Rival, ...] = ()

@@ -42,7 +42,7 @@ def standing(study: Study, rival: Rival, records: Mapping[str, Record]) -> Stand
         rival=rival,
         trials=tuple(_outcome(run, records.get(run.key), metric, 0) for run in runs),
         chosen=winner.point if winner else None,
-        chosen_key=winner.run.key if winner else "",
+        chosen_key=winner.run.key if winner and winner.run else "",
         edge=edges(study.points(rival), winner.point) if winner else "",
         finals=finals,
         mean=_interval([run.value for run in survivors]),

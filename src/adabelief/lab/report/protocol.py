@@ -6,7 +6,7 @@ from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.analysis.numerals import count
 from adabelief.lab.analysis.statistics import seeds_needed
 from adabelief.lab.rivals import Rival
-from adabelief.lab.search import shown
+from adabelief.lab.search import point_text, shown
 from adabelief.lab.study import Study
 
 
@@ -20,10 +20,8 @@ def protocol(comparison: Comparison) -> list[str]:
     return [
         f"{_budget(comparison)}, then "
         f"{count(settings.seeds, 'final run')}, each of {count(settings.steps, 'step')} with "
-        f"{settings.schedule}. No run is stopped early unless it diverges.",
-        "Tuning runs share one pair of seeds and are judged on the validation split only: the "
-        f"{best} {name} at the last evaluation wins. The winner is then run on fresh seeds and "
-        "measured on the test split, which tuning never sees.",
+        f"{settings.schedule}{_own_schedules(study)}. No run is stopped early unless it diverges.",
+        _selection(study, best, name),
         "Seeds are paired: seed s fixes the initial weights and the order of the data for every "
         "optimizer, so that differences are taken between runs that began alike. Values are "
         f"those of the last evaluation, made every {count(settings.eval_every, 'step')}; the best "
@@ -40,6 +38,8 @@ def searched(study: Study, rival: Rival) -> list[tuple[str, str]]:
     if study.settings.search == "paper" and rival.paper:
         return [(f"{name}: {knob}", "every combination") for name, knob in rival.paper.items()]
     points = study.points(rival)
+    if study.settings.search == "published":
+        return [(point_text(points[0]), "published, not searched")]
     if study.settings.search == "grid" or set(points[0]) == {"lr"}:
         values = {name: dict.fromkeys(shown(point[name]) for point in points) for name in points[0]}
         how = ", every combination" if len(values) > 1 else ""
@@ -54,6 +54,8 @@ def searched(study: Study, rival: Rival) -> list[tuple[str, str]]:
 def _budget(comparison: Comparison) -> str:
     """How many trials each has, and over what."""
     settings = comparison.study.settings
+    if settings.search == "published":
+        return "No optimizer is tuned: each has the settings that were published for this workload"
     trials = sorted({len(one.trials) for one in comparison.standings})
     if len(trials) == 1:
         budget = f"Every optimizer gets the same budget: {count(trials[0], 'tuning trial')}"
@@ -63,6 +65,25 @@ def _budget(comparison: Comparison) -> str:
         "Optimizers do not get the same number of tuning trials: the grids are those of Zhuang et "
         f"al. 2020, section 3, and have {trials[0]} to {trials[-1]} points"
     )
+
+
+def _selection(study: Study, best: str, name: str) -> str:
+    """What final runs are and how they were come by."""
+    if study.settings.search == "published":
+        return "Runs are measured on the test split, which chose nothing here."
+    return (
+        "Tuning runs share one pair of seeds and are judged on the validation split only: the "
+        f"{best} {name} at the last evaluation wins. The winner is then run on fresh seeds and "
+        "measured on the test split, which tuning never sees."
+    )
+
+
+def _own_schedules(study: Study) -> str:
+    """The rivals that have another schedule than the others."""
+    own = [rival for rival in study.rivals if rival.schedule is not None]
+    if not own:
+        return ""
+    return f" ({'; '.join(f'{rival.label}: {rival.schedule}' for rival in own)})"
 
 
 def _tests(comparison: Comparison) -> str:

@@ -6,12 +6,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from adabelief.lab.errors import LabError
+from adabelief.lab.schedule import AnySchedule
 from adabelief.lab.search import Choices, LogRange, Point, Value, grid, ladder, side, sobol
 
 # How a preset tunes: the learning rate alone; the rival's whole space, or a square grid of lr and
-# one more knob, with as many trials for everybody; or the grid that Zhuang et al. 2020 describe,
-# whose size differs from rival to rival.
-Search = Literal["lr", "space", "grid", "paper"]
+# one more knob, with as many trials for everybody; the grid that Zhuang et al. 2020 describe, whose
+# size differs from rival to rival; or nothing: every rival runs with its published settings.
+Search = Literal["lr", "space", "grid", "paper", "published"]
 
 # The knob beside lr in a grid is the first of these that a rival searches: eps decides how
 # adaptive an optimizer is (Choi et al. 2019, arXiv:1910.05446).
@@ -51,6 +53,9 @@ class Rival(BaseModel):
         defaults: keyword arguments where they are not searched.
         space: all that can be searched; "lr" is always among it.
         paper: the grid of Zhuang et al. 2020, section 3; empty if they did not have this rival.
+        published: what somebody ran on this very workload, completing `defaults`; empty if nobody.
+        schedule: the learning rate over the run, where that somebody had one of their own; the
+            preset's if None.
         wrappers: optimizers around it, the outermost first.
         source: where the defaults and the ranges come from.
         note: where what is run differs from the rival's own paper, or AdaBelief's code from its
@@ -65,6 +70,8 @@ class Rival(BaseModel):
     defaults: dict[str, Any]
     space: dict[str, LogRange | Choices]
     paper: dict[str, Choices] = {}
+    published: dict[str, Value] = {}
+    schedule: AnySchedule | None = None
     wrappers: tuple[Wrapping, ...] = ()
     source: str
     note: str = ""
@@ -87,8 +94,13 @@ class Rival(BaseModel):
                 other `trials` values of lr.
 
         Raises:
-            LabError: `trials` is not a square, for a grid.
+            LabError: `trials` is not a square, for a grid; or nothing is published.
         """
+        if search == "published":
+            if not self.published:
+                msg = f"optimizer {self.name!r} has no published settings for this workload"
+                raise LabError(msg)
+            return [self.published]
         if search == "paper" and self.paper:
             return grid(self.paper)
         ranges = {name: knob for name, knob in self.space.items() if isinstance(knob, LogRange)}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adabelief.lab.workload import Workload
-from adabelief.lab.workloads import fashion_mnist
+from adabelief.lab.workloads import cifar, fashion_mnist
 
 WORKLOADS: Mapping[str, Workload] = {
     "fashion-mnist": fashion_mnist.workload,
+    **cifar.WORKLOADS,
 }
