@@ -34,8 +34,7 @@ def _belief(comparison: Comparison, source: str) -> Claim:
     adam, eadam = comparison.pairing("adam"), comparison.pairing("eadam")
     verdict: Verdict = "not tested"
     if full(comparison) and adam and eadam and adam.difference and eadam.difference:
-        share = eadam.difference.mean / adam.difference.mean if adam.difference.mean else 0.0
-        verdict = "holds" if share > 0.5 else "holds in part" if share > 0 else "does not hold"
+        verdict = belief_verdict(adam.difference.mean, eadam.difference.mean)
     return Claim(
         source,
         f"{comparison.study.title}: what AdaBelief gains over Adam, it gains by the belief",
@@ -43,6 +42,13 @@ def _belief(comparison: Comparison, source: str) -> Claim:
         "and no belief",
         verdict,
     )
+
+
+def belief_verdict(over_adam: float, over_eadam: float) -> Verdict:
+    """Most of what is gained over Adam must be gained over EAdam too."""
+    if over_adam <= 0 or over_eadam <= 0:
+        return "does not hold"
+    return "holds" if over_eadam > 0.5 * over_adam else "holds in part"
 
 
 def _against_both(comparison: Comparison) -> Verdict:
