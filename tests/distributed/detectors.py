@@ -1,0 +1,46 @@
+"""A detector trained by several processes, each beside its twin in one; `launch.run` starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+import torch.distributed as dist
+from torch.optim import SGD, Optimizer
+
+from adabelief.lab.detection import Detection
+from adabelief.lab.workloads import WORKLOADS
+
+STEPS = 2
+
+
+def made() -> tuple[Detection, Mapping[str, Optimizer]]:
+    workload = WORKLOADS["detection-fasterrcnn"]
+    task = cast("Detection", workload.build(workload.presets["smoke"], 0, 1))
+    return task, {"model": SGD(task.modules["model"].parameters(), lr=0.01)}
+
+
+def mean_of_the_parts() -> None:
+    """Every process's proposals are its own: the twin draws each part's as its process did."""
+    ranks, rank = dist.get_world_size(), dist.get_rank()
+    task, optimizers = made()
+    twin, twins = made()
+    task.parallelize("ddp")
+    for step in range(STEPS):
+        torch.manual_seed(10 * step + rank)
+        loss = task.step(step, optimizers)["loss"]
+        images, targets = twin.batch(step)
+        expected = torch.zeros(())
+        twins["model"].zero_grad()
+        for part in range(ranks):
+            torch.manual_seed(10 * step + part)
+            losses = twin.modules["model"](images[part::ranks], targets[part::ranks])
+            mean = torch.stack(list(losses.values())).sum() / ranks
+            mean.backward()
+            expected += mean.detach()
+        twins["model"].step()
+        # Halves are exact, and two numbers have one sum.
+        assert torch.equal(loss, expected)
+        for name, weight in twin.modules["model"].state_dict().items():
+            assert torch.equal(task.modules["model"].state_dict()[name], weight), (step, name)
