@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -21,6 +23,7 @@ from adabelief.lab.compare import declare, published
 from adabelief.lab.conformance import check
 from adabelief.lab.contract import build
 from adabelief.lab.data import voc
+from adabelief.lab.data.catalogue import DATA, state_of
 from adabelief.lab.data.voc_annotation import Annotation, parse
 from adabelief.lab.detection import Detection, mirror
 from adabelief.lab.errors import LabError, MissingDataError
@@ -84,6 +87,30 @@ def test_the_embedded_photographs_are_what_their_notice_says() -> None:
     notice = resources.files("adabelief.lab.data").joinpath("LICENSE.trees-voc").read_text()
     assert "deepforest 2.1.0" in notice
     assert "Copyright (c) 2019 Ben Weinstein" in notice
+
+
+def test_the_catalogue_knows_both_sets(devkit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {each.name: each for each in DATA}
+    assert state_of(states["trees-voc"]) == ("ready", "in the package")
+    monkeypatch.delenv(voc.VARIABLE, raising=False)
+    assert state_of(states["voc"]).state == "missing"
+    monkeypatch.setenv(voc.VARIABLE, str(devkit))
+    state, detail = state_of(states["voc"])
+    assert state == "damaged"
+    assert "trainval.txt: must list 5011 different images, got 2" in detail
+
+
+@pytest.mark.parametrize("package", ["torchvision", "pycocotools"])
+def test_without_the_extra_the_message_says_how_to_get_it(package: str) -> None:
+    code = (
+        f"import sys; sys.modules[{package!r}] = None\n"
+        "from adabelief.lab.workloads.detection import workload\n"
+        "try: workload.build(workload.presets['smoke'], 0, 0)\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.startswith("LabError ")
+    assert f'{package}: pip install "adabelief[vision]"' in ended.stdout
 
 
 def test_another_embedded_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +380,8 @@ def test_the_full_network_is_torchvisions() -> None:
         (name, each.shape) for name, each in theirs.state_dict().items()
     ]
     assert all(each.requires_grad for each in ours.parameters())
-    assert (ours.transform.min_size, ours.transform.max_size) == ((600,), 1000)
+    resize: Any = ours.transform
+    assert (resize.min_size, resize.max_size) == ((600,), 1000)
 
 
 def test_backbone_weights_are_taken_whole_and_their_beginning_stays(tmp_path: Path) -> None:
@@ -474,6 +502,7 @@ def test_a_run_that_explodes_has_diverged_not_failed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_workload_keeps_its_promises() -> None:
     findings = list(check(WORKLOAD, SMOKE))
     assert len(findings) == 14
