@@ -78,21 +78,27 @@ class Detection(Task):
         """Give each process an equal part of every batch; gradients are the mean over processes.
 
         Each draws its own proposals, and its losses are means over those, so the numbers are not
-        those of one process with the whole batch.
+        those of one process with the whole batch. With "fsdp" the model is one group of shards.
 
         Raises:
             ValueError: see `refuses`.
         """
-        team = joined()
+        team, model = joined(), self.modules["model"]
         if reason := self.refuses(team.size, parallel):
             raise ValueError(reason)
-        self._called = DistributedDataParallel(self.modules["model"])
+        if parallel == "fsdp":
+            from torch.distributed.device_mesh import init_device_mesh  # noqa: PLC0415, slow
+            from torch.distributed.fsdp import fully_shard  # noqa: PLC0415, slow to import
+
+            kind = next(model.parameters()).device.type
+            fully_shard(model, mesh=init_device_mesh(kind, (team.size,)))
+        else:
+            self._called = DistributedDataParallel(model)
         self._team = team
 
     def refuses(self, processes: int, parallel: Parallel) -> str:
-        """Parts that would not be equal, and shards."""
-        if parallel == "fsdp":
-            return 'a detector has no shards: parallel must be "ddp"'
+        """Parts that would not be equal."""
+        del parallel
         if self._batch_size % processes:
             return (
                 f"batch_size must be a multiple of the {processes} processes that share a batch, "
