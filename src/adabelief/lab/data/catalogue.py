@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from adabelief.lab.data import cifar, fashion_mnist, sotu
+from adabelief.lab.data import cifar, fashion_mnist, sotu, voc
 from adabelief.lab.errors import LabError, MissingDataError
 
 
@@ -87,6 +87,23 @@ DATA: tuple[DataSet, ...] = (
         licence="public domain",
         used_by="benchmarks/small_state",
         load=sotu.load,
+    ),
+    DataSet(
+        name="trees-voc",
+        what="117 + 30 aerial photographs of 200 × 200 pixels, 924 boxes around trees",
+        licence="MIT",
+        used_by="detection-fasterrcnn: quick, smoke",
+        load=lambda: voc.load("trees"),
+    ),
+    DataSet(
+        name="voc",
+        what="PASCAL VOC 2007 and 2012, 21,503 photographs with boxes of 20 classes",
+        licence="Flickr's terms of use",
+        used_by="detection-fasterrcnn: authors; fair needs 2012 alone",
+        load=lambda: voc.load("voc0712"),
+        variable=voc.VARIABLE,
+        files=("VOC2007", "VOC2012"),
+        source=f"{voc.HOME}; 3 GB",
     ),
 )
 

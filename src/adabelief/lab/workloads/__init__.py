@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adabelief.lab.workload import Workload
-from adabelief.lab.workloads import cifar, fashion_mnist
+from adabelief.lab.workloads import cifar, detection, fashion_mnist
 
 WORKLOADS: Mapping[str, Workload] = {
     "fashion-mnist": fashion_mnist.workload,
     **cifar.WORKLOADS,
+    "detection-fasterrcnn": detection.workload,
 }
