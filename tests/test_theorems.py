@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from adabelief.lab.paper import record
-from adabelief.lab.paper.catalogue import chosen
+from adabelief.lab.paper.catalogue import EXHIBITS
 from adabelief.lab.paper.theorems import theorem21, theorem22
 from adabelief.lab.paper.theorems import theorem21_claims as claims
 from adabelief.lab.paper.theorems.bound import (
@@ -306,7 +306,7 @@ def test_the_exhibit_is_made_drawn_and_kept(
     monkeypatch.setattr(theorem21, "COMPARED", {"box": 50, "ball": 10})
     monkeypatch.setattr(theorem21, "DROPPED", 2000)
     monkeypatch.setattr(theorem22, "LAST", 2000)
-    (exhibit,) = chosen([name])
+    exhibit = EXHIBITS[name]
     made = record.make(exhibit, tmp_path)
     read = record.read(tmp_path)
     assert read is not None

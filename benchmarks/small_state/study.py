@@ -60,7 +60,7 @@ def conduct(
         trials = study.tune_runs(wide)
         results = _finish(store, engine, trials, note)
         best = select(study, wide, results)
-        if best is None:
+        if best is None or best.run is None:
             msg = f"{name}: float32 state diverged at every learning rate"
             raise LabError(msg)
         finals = {each.name: study.final_runs(each, best.point) for each in CONTENDERS}
