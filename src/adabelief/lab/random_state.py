@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import get_worker_info
 
 
 def seed(value: int) -> None:
@@ -38,11 +39,13 @@ def capture() -> dict[str, Any]:
     """States of all of them, in types that `torch.load(weights_only=True)` accepts."""
     legacy: Any = np.random.get_state()  # noqa: NPY002
     name, keys, *rest = legacy
+    # A forked reader of a DataLoader sees GPUs and must not touch them.
+    gpus = torch.cuda.is_available() and get_worker_info() is None
     return {
         "python": random.getstate(),
         "numpy": [name, keys.tolist(), *rest],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state_all() if gpus else [],
     }
 
 
