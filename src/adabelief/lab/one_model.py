@@ -13,17 +13,11 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from adabelief.lab.random_state import derived
 from adabelief.lab.team import ALONE, Team, joined
 from adabelief.lab.workload import Parallel, Task
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Precision = Literal["float32", "bfloat16"]
-
-
-def generator(seed: int, *path: int) -> torch.Generator:
-    """A generator that depends on `seed` and `path` only, and is unrelated for other values."""
-    return torch.Generator().manual_seed(derived(seed, *path))
 
 
 class OneModel(Task):

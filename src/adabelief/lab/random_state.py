@@ -24,6 +24,11 @@ def derived(seed: int, *path: int) -> int:
     return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0])
 
 
+def generator(seed: int, *path: int) -> torch.Generator:
+    """A generator that depends on `seed` and `path` only, and is unrelated for other values."""
+    return torch.Generator().manual_seed(derived(seed, *path))
+
+
 @contextmanager
 def apart(value: int) -> Iterator[None]:
     """Within, the global generators begin at `value`; afterwards they are as they were before."""
@@ -40,7 +45,7 @@ def capture() -> dict[str, Any]:
     legacy: Any = np.random.get_state()  # noqa: NPY002
     name, keys, *rest = legacy
     # A forked reader of a DataLoader sees GPUs and must not touch them.
-    gpus = torch.cuda.is_available() and get_worker_info() is None
+    gpus = get_worker_info() is None and torch.cuda.is_available()
     return {
         "python": random.getstate(),
         "numpy": [name, keys.tolist(), *rest],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
@@ -11,12 +12,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from adabelief.lab.errors import LabError
-from adabelief.lab.one_model import check_integer, generator
-from adabelief.lab.random_state import apart, derived
+from adabelief.lab.one_model import check_integer
+from adabelief.lab.random_state import apart, derived, generator
 from adabelief.lab.team import ALONE, Team
 
 # Streams of random numbers that one data seed gives.
 _ORDER, _ITEMS = 0, 1
+
+# A run's process was spawned, and would spawn: seconds for each reader, at each evaluation. And
+# those of a fork server never see that the run's process is dead: it is not their parent.
+_START = "fork" if sys.platform == "linux" else "spawn"
 
 Pair = tuple[Tensor, Tensor]
 # Which time through the examples, and which of them.
@@ -166,6 +171,7 @@ def _read(
         batch_sampler=keys,
         num_workers=readers,
         collate_fn=_together,
+        multiprocessing_context=_START if readers else None,
         pin_memory=pinned,
         generator=torch.Generator(),  # without it, it draws from the global one
     )

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from adabelief.lab.modes import modes_kept
-from adabelief.lab.one_model import Loss, OneModel, Precision, check_integer, generator
+from adabelief.lab.one_model import Loss, OneModel, Precision, check_integer
+from adabelief.lab.random_state import generator
 from adabelief.lab.workload import Metric, Split
 
 Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
