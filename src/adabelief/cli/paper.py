@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,28 +12,44 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from adabelief.cli.conducting import run
+from adabelief.cli.options import Workers, as_many, complete_presets
 from adabelief.cli.screen import AsJson, console, explained, show_json
+from adabelief.lab.compare import conduct, results_of
+from adabelief.lab.contract import rehearse
+from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import replace
-from adabelief.lab.paper.catalogue import EXHIBITS, SETS, chosen
+from adabelief.lab.load import Loaded
+from adabelief.lab.paper.catalogue import EXHIBITS, EXPERIMENTS, NAMES, SETS, chosen
 from adabelief.lab.paper.exhibit import Exhibit, cell
 from adabelief.lab.paper.record import Record
 from adabelief.lab.paper.reproduce import records
 from adabelief.lab.paper.reproduce import reproduce as made
 from adabelief.lab.paper.summary import markdown as written
+from adabelief.lab.paper.trained.experiment import Experiment
+from adabelief.lab.paper.trained.studies import exhibit as experiment_of
+from adabelief.lab.progress import progress
+from adabelief.lab.store import Store
+from adabelief.lab.study import Study
 
-NAMES = [*SETS, *EXHIBITS]
+WORDS = [*SETS, *NAMES]
 
 
 def _completed(incomplete: str) -> list[str]:
-    return [name for name in NAMES if name.startswith(incomplete)]
+    return [name for name in WORDS if name.startswith(incomplete)]
+
+
+def _completed_workloads(incomplete: str) -> list[str]:
+    names = [name for each in EXPERIMENTS.values() for name in each.workloads]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def reproduce(
     exhibits: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Which: {', '.join(NAMES)}. All are listed if none is named.",
+            help=f"Which: {', '.join(WORDS)}. All are listed if none is named.",
             autocompletion=_completed,
         ),
     ] = None,
@@ -46,11 +63,29 @@ def reproduce(
         Path | None,
         typer.Option(help="Also write claims, tables and pictures of the folder as Markdown."),
     ] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            help=f"Size of the studies of {', '.join(EXPERIMENTS)}.",
+            autocompletion=complete_presets,
+        ),
+    ] = "quick",
+    workload: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of those with several studies, only this one; may be given again.",
+            autocompletion=_completed_workloads,
+        ),
+    ] = None,
+    workers: Workers = None,
+    studies: Annotated[
+        Path, typer.Option(help="Folder of the studies, the same that `compare` has.")
+    ] = Path("adabelief-out"),
     as_json: AsJson = False,
 ) -> None:
     """Make the paper's figures, tables and theorems, and set its claims beside the numbers.
 
-    Interrupted, it goes on with the exhibits that are missing.
+    Interrupted, it goes on with the exhibits, and with the runs, that are missing.
     """
     with explained():
         if not exhibits:
@@ -69,7 +104,14 @@ def reproduce(
                 _show(record)
 
         try:
-            page = made(chosen(exhibits), out, again=again, tell=tell)
+            conduct = partial(_conduct, workers=workers, quiet=as_json)
+            wanted = [
+                experiment_of(each, preset, studies, conduct, workload or ())
+                if isinstance(each, Experiment)
+                else each
+                for each in chosen(exhibits)
+            ]
+            page = made(wanted, out, again=again, tell=tell)
         except ImportError as error:  # an extra is missing: the message says which
             raise LabError(str(error)) from error
         if markdown is not None:
@@ -81,17 +123,39 @@ def reproduce(
             console.print(f"Page: {page}", soft_wrap=True, highlight=False)
 
 
+def _conduct(
+    study: Study, loaded: Loaded, store: Store, *, workers: int | None, quiet: bool
+) -> None:
+    """Run what is not finished; a finished study may be of another version of this code."""
+    now = progress(study, results_of(study, store))
+    if now.runs == now.total_runs:
+        return
+    rehearse(loaded.workload, study.settings)
+    store.open(study)
+    at_once = workers or as_many(study)
+    engine = partial(LocalEngine, store.root, study.workload, at_once)
+    if not quiet:
+        run(study, store, engine, f"{at_once} workers")
+        return
+    running = engine()
+    try:
+        conduct(study, store, running, lambda _: None, lambda _: None)
+    finally:
+        running.stop()
+
+
 def _list(as_json: bool) -> None:
+    everything: list[Exhibit | Experiment] = [*EXHIBITS.values(), *EXPERIMENTS.values()]
     if as_json:
         show_json(
             [
                 {"exhibit": each.name, "title": each.title, "source": each.source}
-                for each in EXHIBITS.values()
+                for each in everything
             ]
         )
         return
     table = Table("exhibit", "title", "source")
-    for each in EXHIBITS.values():
+    for each in everything:
         table.add_row(*map(Text, (each.name, each.title, each.source)))
     console.print(table)
     for name, members in SETS.items():

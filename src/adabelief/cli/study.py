@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.live import Live
 
+from adabelief.cli.conducting import run
 from adabelief.cli.options import (
     Against,
     EngineName,
@@ -32,19 +32,16 @@ from adabelief.cli.screen import (
     INTERRUPTED,
     WIDTH,
     AsJson,
-    command,
     console,
-    errors,
     explained,
-    hurry,
     show_json,
 )
 from adabelief.lab.analysis.analyze import analyze
-from adabelief.lab.compare import Show, conduct, records_of, results_of
+from adabelief.lab.compare import records_of, results_of
 from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import Engine, LocalEngine
 from adabelief.lab.errors import LabError
-from adabelief.lab.progress import Clock, Progress, progress
+from adabelief.lab.progress import Progress, progress
 from adabelief.lab.progress import table as progress_table
 from adabelief.lab.report import write
 from adabelief.lab.report.tables import terminal
@@ -124,7 +121,7 @@ def compare(
             return _ray(store.root, reference, address, *each, time_limit)
 
         where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
-        _run(study, store, start, where)
+        run(study, store, start, where)
         _report(study, store)
 
 
@@ -180,14 +177,6 @@ def _watch(study: Study, store: Store) -> None:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _trials(study: Study) -> str:
-    if study.settings.search == "paper":
-        return "tuning over the grids of the paper"
-    if study.settings.search == "published":
-        return "published settings"
-    return f"{study.settings.trials} tuning trials"
-
-
 def _check_engine(engine: EngineName, **given: object) -> None:
     """Refuse options that would have no effect."""
     foreign = {"local": ("address", "cpus", "gpus"), "ray": ("workers",)}[engine]
@@ -211,50 +200,6 @@ def _ray(
     except ImportError as error:
         raise LabError(str(error)) from None
     return RayEngine(root, reference, address, cpus, gpus, time_limit)
-
-
-def _run(study: Study, store: Store, start: Callable[[], Engine], where: str) -> None:
-    """Execute the study with live progress; on Ctrl-C say how to go on."""
-    begun = progress(study, results_of(study, store))
-    done = f", {begun.runs} of them finished before" if begun.runs else ""
-    console.print(
-        f"{study.title}\n{begun.total_runs} runs of {study.settings.steps} steps "
-        f"({_trials(study)} and {study.settings.seeds} seeds for each of "
-        f"{len(study.rivals)} optimizers){done}; {where}; folder {store.root}",
-        highlight=False,
-        markup=False,
-    )
-    engine = start()
-    clock = Clock(begun.steps)
-    try:
-        with _display(study, clock) as show:
-            conduct(study, store, engine, show, lambda text: errors.print(f"Note: {text}"))
-    except KeyboardInterrupt:
-        hurry()
-        errors.print(
-            f"\nStopped. Nothing finished is lost; go on with\n  {command()}", highlight=False
-        )
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        engine.stop()
-
-
-@contextmanager
-def _display(study: Study, clock: Clock) -> Iterator[Show]:
-    """Show progress as a live table on a terminal, as a line now and then elsewhere."""
-    if console.is_terminal:
-        with Live(console=console, refresh_per_second=4, transient=True) as live:
-            yield lambda now: live.update(progress_table(study, now, clock.left(now)))
-        return
-    shown = [-1]
-
-    def line(now: Progress) -> None:
-        tenth = 10 * now.runs // now.total_runs
-        if tenth > shown[0]:
-            shown[0] = tenth
-            console.print(f"{now.runs} of {now.total_runs} runs{clock.left(now)}", highlight=False)
-
-    yield line
 
 
 def _report(study: Study, store: Store) -> None:

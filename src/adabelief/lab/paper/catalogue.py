@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from adabelief.lab.errors import LabError
 from adabelief.lab.paper.eq5 import EQ5
 from adabelief.lab.paper.exhibit import Exhibit
@@ -12,6 +14,8 @@ from adabelief.lab.paper.floor import FLOOR
 from adabelief.lab.paper.table1 import TABLE1
 from adabelief.lab.paper.theorems.theorem21 import THEOREM21
 from adabelief.lab.paper.theorems.theorem22 import THEOREM22
+from adabelief.lab.paper.trained.experiment import Experiment
+from adabelief.lab.paper.trained.vision import VISION
 
 ANALYTICAL: tuple[Exhibit, ...] = (
     FIG1,
@@ -25,21 +29,24 @@ ANALYTICAL: tuple[Exhibit, ...] = (
 )
 
 # One word for several.
-SETS = {"analytical": ANALYTICAL}
+SETS: Mapping[str, Sequence[Exhibit | Experiment]] = {"analytical": ANALYTICAL, "vision": VISION}
 EXHIBITS = {exhibit.name: exhibit for exhibit in ANALYTICAL}
+EXPERIMENTS = {experiment.name: experiment for experiment in VISION}
+NAMES = (*EXHIBITS, *EXPERIMENTS)
 
 
-def chosen(names: list[str]) -> list[Exhibit]:
+def chosen(names: list[str]) -> list[Exhibit | Experiment]:
     """The exhibits of these names, or of these sets, each once and in the paper's order.
 
     Raises:
         LabError: a name is none of them.
     """
-    wanted = set()
+    wanted: set[str] = set()
     for name in names:
-        if name not in EXHIBITS and name not in SETS:
-            known = ", ".join([*SETS, *EXHIBITS])
+        if name not in NAMES and name not in SETS:
+            known = ", ".join([*SETS, *NAMES])
             msg = f"the exhibit must be one of {known}, got {name!r}"
             raise LabError(msg)
-        wanted |= {exhibit.name for exhibit in SETS.get(name, (EXHIBITS.get(name),)) if exhibit}
-    return [exhibit for exhibit in EXHIBITS.values() if exhibit.name in wanted]
+        wanted |= {each.name for each in SETS[name]} if name in SETS else {name}
+    everything: tuple[Exhibit | Experiment, ...] = (*ANALYTICAL, *VISION)
+    return [each for each in everything if each.name in wanted]

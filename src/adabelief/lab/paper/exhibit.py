@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Verdict = Literal["holds", "holds in part", "does not hold"]
+# "not tested": a reduced run says nothing about the statement.
+Verdict = Literal["holds", "holds in part", "does not hold", "not tested"]
 Cell = str | int | float
 
 
@@ -65,11 +66,13 @@ class Findings:
         data: all that the drawings need, as JSON has it.
         tables: for people.
         claims: the paper's, with verdicts.
+        seconds: what it cost, where that was spent before; None where it was measured now.
     """
 
     data: Mapping[str, Any] = field(default_factory=dict)
     tables: Sequence[Table] = ()
     claims: Sequence[Claim] = ()
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class Exhibit:
         source: where in the paper.
         measure: makes the numbers; the same ones every time on the same machine.
         draw: draws from `Findings.data` as it comes back from JSON.
+        kept: a record by the same code need not be made anew; false where more decides.
     """
 
     name: str
@@ -104,3 +108,4 @@ class Exhibit:
     source: str
     measure: Callable[[], Findings]
     draw: Callable[[Mapping[str, Any]], Iterator[Drawing]]
+    kept: bool = True

@@ -31,7 +31,7 @@ class Record:
         source: where in the paper.
         code: sixteen hex digits of the sha256 of the package's source.
         environment: as of runs.
-        seconds: that measuring took.
+        seconds: that measuring took, or the runs that were measured.
         findings: data, tables and claims.
         drawings: name, caption and formats of each picture beside the record.
     """
@@ -79,7 +79,7 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
         source=exhibit.source,
         code=code(),
         environment=facts,
-        seconds=round(seconds, 1),
+        seconds=round(seconds, 1) if measured.seconds is None else measured.seconds,
         findings=found,
         drawings=[_described(drawing) for drawing in drawn],
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from adabelief.lab import files
 from adabelief.lab.paper import record
-from adabelief.lab.paper.catalogue import EXHIBITS
+from adabelief.lab.paper.catalogue import NAMES
 from adabelief.lab.paper.exhibit import Exhibit
 from adabelief.lab.paper.record import Record
 
@@ -41,7 +41,7 @@ def reproduce(
 
     for exhibit in exhibits:
         folder = root / exhibit.name
-        found = None if again else record.read(folder)
+        found = None if again or not exhibit.kept else record.read(folder)
         if found is None or found.code != record.code():
             if tell is not None:
                 tell(exhibit, None)
@@ -57,7 +57,7 @@ def records(root: Path) -> list[Record]:
     Raises:
         LabError: one is damaged.
     """
-    found = (record.read(root / name) for name in EXHIBITS)
+    found = (record.read(root / name) for name in NAMES)
     return [each for each in found if each is not None]
 
 

@@ -162,7 +162,7 @@ def _presets(model: Model, data: cifar.Name) -> dict[str, Preset]:
             ),
         ),
         "smoke": Preset(
-            steps=6, eval_every=2, trials=2, seeds=2, schedule=_ONE_DECAY,
+            steps=6, eval_every=2, trials=1, seeds=2, search="published", schedule=_ONE_DECAY,
             options={**whole, "data": "embedded", "reduced": True, "batch_size": 16},
             watermark="not CIFAR: a few steps on Fashion-MNIST, to try the program",
         ),

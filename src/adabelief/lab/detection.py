@@ -1,0 +1,186 @@
+"""The task of a detector: pictures with boxes, and a torchvision model that returns its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from adabelief.lab.average_precision import average_precision
+from adabelief.lab.data.voc import Picture
+from adabelief.lab.modes import modes_kept
+from adabelief.lab.random_state import generator
+from adabelief.lab.team import ALONE, Team, joined
+from adabelief.lab.workload import Parallel, Split, Task
+
+Target = dict[str, Tensor]
+
+# Streams of random numbers that one data seed gives.
+_ORDER, _MIRROR = 0, 1
+
+
+class Detection(Task):
+    """A detector of torchvision's kind on pictures that are decoded when they are needed.
+
+    Batch `index` is a pure function of `data_seed` and `index`: each epoch is a fresh permutation,
+    what is left of it after the last whole batch is not used, and half of the pictures are
+    mirrored. Difficult objects are not trained on. What the model itself draws comes from torch's
+    global generator, which the lab keeps with its checkpoints.
+
+    Args:
+        model: in training `(images, targets) -> losses by name`, which are summed; in evaluation
+            `images -> boxes, labels and scores`.
+        train: to train on.
+        valid: for the evaluations that tune.
+        test: for final runs only.
+        batch_size: pictures a step.
+        data_seed: order of the pictures, and which are mirrored.
+        precision: "bfloat16" computes outputs and losses under torch.autocast.
+        clip_norm: largest norm of all gradients together (torch.nn.utils.clip_grad_norm_).
+
+    Raises:
+        ValueError: more pictures in a batch than there are.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        train: Sequence[Picture],
+        valid: Sequence[Picture],
+        test: Sequence[Picture],
+        batch_size: int,
+        data_seed: int,
+        precision: Literal["float32", "bfloat16"] = "float32",
+        clip_norm: float | None = None,
+    ) -> None:
+        if not 1 <= batch_size <= len(train):
+            msg = f"batch_size must be in [1, {len(train)}], got {batch_size}"
+            raise ValueError(msg)
+        self.modules = {"model": model}
+        self._train = train
+        self._splits: dict[Split, Sequence[Picture]] = {"valid": valid, "test": test}
+        self._batch_size = batch_size
+        self._data_seed = data_seed
+        self._half = precision == "bfloat16"
+        self._clip_norm = clip_norm
+        self._team: Team = ALONE
+        self._called: nn.Module = model
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    def parallelize(self, parallel: Parallel) -> None:
+        """Give each process an equal part of every batch; gradients are the mean over processes.
+
+        Each draws its own proposals, and its losses are means over those, so the numbers are not
+        those of one process with the whole batch. With "fsdp" the model is one group of shards.
+
+        Raises:
+            ValueError: see `refuses`.
+        """
+        team, model = joined(), self.modules["model"]
+        if reason := self.refuses(team.size, parallel):
+            raise ValueError(reason)
+        if parallel == "fsdp":
+            from torch.distributed.device_mesh import init_device_mesh  # noqa: PLC0415, slow
+            from torch.distributed.fsdp import fully_shard  # noqa: PLC0415, slow to import
+
+            kind = next(model.parameters()).device.type
+            fully_shard(model, mesh=init_device_mesh(kind, (team.size,)))
+        else:
+            self._called = DistributedDataParallel(model)
+        self._team = team
+
+    def refuses(self, processes: int, parallel: Parallel) -> str:
+        """Parts that would not be equal."""
+        del parallel
+        if self._batch_size % processes:
+            return (
+                f"batch_size must be a multiple of the {processes} processes that share a batch, "
+                f"got {self._batch_size}"
+            )
+        return ""
+
+    def batch(self, index: int) -> tuple[list[Tensor], list[Target]]:
+        """Images and targets of training batch `index` (0, 1, ...).
+
+        Of several processes, each gets its part.
+        """
+        epoch, place = divmod(index, len(self._train) // self._batch_size)
+        if epoch != self._epoch:
+            order = generator(self._data_seed, _ORDER, epoch)
+            self._order = torch.randperm(len(self._train), generator=order)
+            self._epoch = epoch
+        chosen = self._order[place * self._batch_size : (place + 1) * self._batch_size]
+        drawn = torch.rand(self._batch_size, generator=generator(self._data_seed, _MIRROR, index))
+        mine = slice(self._team.rank, None, self._team.size)
+        pairs = [
+            self._pair(self._train[number], mirrored=mirror < 0.5)
+            for number, mirror in zip(chosen[mine].tolist(), drawn[mine].tolist(), strict=True)
+        ]
+        return [image for image, _ in pairs], [target for _, target in pairs]
+
+    def _pair(self, picture: Picture, *, mirrored: bool) -> tuple[Tensor, Target]:
+        asked = ~picture.objects.difficult
+        boxes = torch.from_numpy(picture.objects.boxes[asked])
+        image = self._image(picture)
+        if mirrored:
+            image, boxes = mirror(image, boxes)
+        labels = torch.from_numpy(picture.objects.labels[asked])
+        return image, {"boxes": boxes.to(image), "labels": labels.to(image.device)}
+
+    def _image(self, picture: Picture) -> Tensor:
+        """Numbers from 0 to 1, where the model is and of its dtype."""
+        weight = next(self.modules["model"].parameters())
+        pixels = torch.from_numpy(picture.pixels())
+        return pixels.to(weight.device).to(weight.dtype).div_(255)
+
+    def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
+        """Take optimizer step `index` on the next batch; return the sum of its losses."""
+        images, targets = self.batch(index)
+        optimizers["model"].zero_grad(set_to_none=True)
+        with self._precision(images[0]):
+            losses: dict[str, Tensor] = self._called(images, targets)
+        loss = torch.stack(list(losses.values())).sum()
+        loss.backward()
+        if self._clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.modules["model"].parameters(), self._clip_norm)
+        optimizers["model"].step()
+        total = loss.detach()
+        if self._team.size > 1:
+            dist.all_reduce(total)
+            total /= self._team.size
+        return {"loss": total}
+
+    def _precision(self, inputs: Tensor) -> torch.autocast:
+        return torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._half)
+
+    def evaluate(self, split: Split) -> Mapping[str, float]:
+        """Metrics of the model in evaluation mode on the whole of `split`.
+
+        One picture at a time: in a batch they would be padded to the largest.
+        """
+        if split not in self._splits:
+            msg = f"split must be one of {sorted(self._splits)}, got {split!r}"
+            raise ValueError(msg)
+        model, pictures = self.modules["model"], self._splits[split]
+        found: list[Any] = []
+        with modes_kept(model), torch.inference_mode():
+            model.eval()
+            for picture in pictures:
+                image = self._image(picture)
+                with self._precision(image):
+                    found += model([image])
+        return average_precision([picture.objects for picture in pictures], found)
+
+
+def mirror(image: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """Left becomes right in an image (c, h, w) and its boxes (n, 4) of left, top, right, bottom."""
+    left, top, right, bottom = boxes.unbind(dim=1)
+    width = image.shape[-1]
+    return image.flip(-1), torch.stack([width - right, top, width - left, bottom], dim=1)

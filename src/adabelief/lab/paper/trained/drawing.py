@@ -1,0 +1,140 @@
+"""A panel's curves, and its last values beside those that others reported."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from adabelief.lab.paper.drawing import figure, look, saved
+from adabelief.lab.paper.exhibit import Drawing
+from adabelief.lab.paper.trained.reported import compared
+from adabelief.lab.report.palette import (
+    ALERT,
+    DASHES,
+    LIGHT,
+    MARKERS,
+    MUTED,
+    dash_index,
+    marker_index,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Panel = Mapping[str, Any]
+
+
+def draw(data: Mapping[str, Any]) -> Iterator[Drawing]:
+    """Two pictures of each panel, with their numbers as CSV."""
+    for panel in data["panels"]:
+        yield _curves(panel)
+        yield _beside(panel, data["sources"])
+
+
+def _curves(panel: Panel) -> Drawing:
+    with look():
+        made = figure(8, 4.6)
+        axes = made.add_subplot()
+        for style, rival in enumerate(panel["rivals"]):
+            curve = rival["curve"]
+            if curve is None:
+                continue
+            color = LIGHT[style % len(LIGHT)]
+            axes.plot(
+                curve["steps"], curve["mean"], color=color, label=rival["label"],
+                linestyle=DASHES[dash_index(style)][0], linewidth=2.4 if style == 0 else 1.3,
+                zorder=3 if style == 0 else 2,
+            )  # fmt: skip
+            axes.fill_between(
+                curve["steps"], curve["low"], curve["high"], color=color, alpha=0.12, linewidth=0
+            )
+        axes.set_title(f"{panel['title']}, preset {panel['preset']}")
+        axes.set_xlabel("Optimizer step")
+        axes.set_ylabel(f"Test {panel['metric']}")
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        _mark(axes, panel)
+    caption = (
+        f"{panel['title']}: test {panel['metric']} during training; mean over seeds, band from the "
+        f"lowest to the highest.{_reduced(panel)}"
+    )
+    rows = [
+        (rival["name"], *point)
+        for rival in panel["rivals"]
+        if (curve := rival["curve"])
+        for point in zip(curve["steps"], curve["mean"], curve["low"], curve["high"], strict=True)
+    ]
+    table = _csv(("optimizer", "step", "mean", "low", "high"), rows)
+    return Drawing(f"{panel['workload']}-curves", caption, {**saved(made), "csv": table})
+
+
+def _beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
+    """Left ours, right the others', in one order; the two have scales of their own."""
+    rivals = sorted(panel["rivals"], key=_order, reverse=True)
+    there = [name for name in sources if any(name in rival["reported"] for rival in rivals)]
+    with look():
+        made = figure(8, 1.2 + 0.3 * len(rivals))
+        ours, theirs = made.subplots(1, 2, sharey=True)
+        for row, rival in enumerate(rivals):
+            values = [value for value in rival["values"] if value is not None]
+            color = LIGHT[0] if rival["name"] == panel["rivals"][0]["name"] else MUTED
+            ours.plot(values, [row] * len(values), "o", color=color, markersize=4, alpha=0.8)
+            if values:
+                ours.plot([sum(values) / len(values)], [row], "|", color=color, markersize=12)
+            for place, source in enumerate(there):
+                if source in rival["reported"]:
+                    theirs.plot(
+                        [compared(rival["reported"][source])[1]], [row],
+                        MARKERS[marker_index(place)][0], color=LIGHT[place], markersize=5,
+                        label=source,
+                    )  # fmt: skip
+        ours.set_yticks(range(len(rivals)), [rival["label"] for rival in rivals])
+        ours.set_title("Ours, last evaluation")
+        ours.set_xlabel(f"Test {panel['metric']}")
+        theirs.set_title("Reported by others")
+        theirs.set_xlabel(f"Test {panel['metric']}")
+        # A source is drawn once a row, and named once.
+        handles = dict(zip(*reversed(theirs.get_legend_handles_labels()), strict=True))
+        if handles:
+            theirs.legend(handles.values(), handles.keys(), fontsize=8, loc="best")
+        _mark(ours, panel)
+    caption = (
+        f"{panel['title']}: each seed's last value (bar: mean) beside what others reported "
+        f"({'; '.join(f'{name}: {sources[name]}' for name in there)}).{_reduced(panel)}"
+    )
+    rows = [
+        (rival["name"], seed, state, value, best)
+        for rival in panel["rivals"]
+        for seed, (state, value, best) in enumerate(
+            zip(rival["states"], rival["values"], rival["best"], strict=True)
+        )
+    ]
+    table = _csv(("optimizer", "seed", "state", "last", "best"), rows)
+    return Drawing(f"{panel['workload']}-reported", caption, {**saved(made), "csv": table})
+
+
+def _order(rival: Mapping[str, Any]) -> tuple[float, float]:
+    """By what was reported, those of whom nothing was at the end; then by ours."""
+    numbers = [compared(each)[1] for each in rival["reported"].values()]
+    values = [value for value in rival["values"] if value is not None]
+    return (numbers[0] if numbers else float("inf"), sum(values) / len(values) if values else 0.0)
+
+
+def _mark(axes: Axes, panel: Panel) -> None:
+    if panel["watermark"]:
+        axes.text(
+            0.02, 0.02, panel["watermark"], transform=axes.transAxes, color=ALERT, fontsize=8
+        )  # fmt: skip
+
+
+def _reduced(panel: Panel) -> str:
+    return f" {panel['watermark'].capitalize()}." if panel["watermark"] else ""
+
+
+def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue().encode()

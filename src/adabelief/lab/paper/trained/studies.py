@@ -1,0 +1,97 @@
+"""An experiment as an exhibit: measuring it runs or resumes its studies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from adabelief.lab.analysis.analyze import analyze
+from adabelief.lab.analysis.comparison import Comparison
+from adabelief.lab.compare import declare, published, records_of
+from adabelief.lab.contract import preset_of
+from adabelief.lab.errors import LabError, MissingDataError
+from adabelief.lab.load import Loaded, load
+from adabelief.lab.paper.exhibit import Exhibit, Findings, Table
+from adabelief.lab.paper.trained.drawing import draw
+from adabelief.lab.paper.trained.experiment import Experiment, findings
+from adabelief.lab.rivals import GROUPS, Rival, resolve
+from adabelief.lab.store import Store
+from adabelief.lab.study import Study
+
+# Executes whatever of the study is not finished; raises MissingDataError where it cannot begin.
+Conduct = Callable[[Study, Loaded, Store], None]
+
+
+def exhibit(
+    experiment: Experiment,
+    preset: str,
+    root: Path,
+    conduct: Conduct,
+    only: Sequence[str] = (),
+) -> Exhibit:
+    """The experiment at one size.
+
+    Args:
+        experiment: which.
+        preset: of its workloads.
+        root: where studies are, each in `<workload>-<preset>`, as `adabelief compare` has them.
+        conduct: runs or resumes one of them.
+        only: workloads to take, all that have data if none is named.
+
+    Raises:
+        LabError: `only` names one that the experiment does not have.
+    """
+    unknown = [name for name in only if name not in experiment.workloads]
+    if unknown:
+        msg = (
+            f"{experiment.name} has no workload {', '.join(unknown)}; it has "
+            f"{', '.join(experiment.workloads)}"
+        )
+        raise LabError(msg)
+    wanted = tuple(name for name in experiment.workloads if not only or name in only)
+    return Exhibit(
+        name=experiment.name,
+        title=experiment.title,
+        source=f"{experiment.source}; preset {preset}",
+        measure=partial(_measure, experiment, wanted, preset, root, conduct),
+        draw=draw,
+        kept=False,
+    )
+
+
+def _measure(
+    experiment: Experiment, workloads: Sequence[str], preset: str, root: Path, conduct: Conduct
+) -> Findings:
+    comparisons: list[Comparison] = []
+    missing: list[tuple[str, str]] = []
+    seconds = 0.0
+    for name in workloads:
+        loaded = load(name)
+        study = declare(loaded, preset, rivals(loaded, preset))
+        store = Store(root / f"{name}-{preset}")
+        try:
+            conduct(study, loaded, store)
+        except MissingDataError as error:
+            missing.append((study.title, str(error)))
+            continue
+        records = records_of(study, store)
+        results = [record.result for record in records if record.result is not None]
+        seconds += sum(result.seconds + result.eval_seconds for result in results)
+        comparisons.append(analyze(study, records))
+    if not comparisons:
+        msg = "no data: " + "; ".join(f"{title}: {why}" for title, why in missing)
+        raise MissingDataError(msg)
+    found = findings(experiment, comparisons)
+    if missing:
+        tables = [*found.tables, Table("Not run", ("study", "why"), tuple(missing))]
+        found = replace(found, tables=tables)
+    return replace(found, seconds=round(seconds, 1))
+
+
+def rivals(loaded: Loaded, preset: str) -> tuple[Rival, ...]:
+    """Those whose settings are published, where the preset takes these; else the paper's."""
+    if preset_of(loaded.workload, preset).search == "published":
+        return published(loaded.workload)
+    return resolve(GROUPS["paper"])

@@ -1,0 +1,122 @@
+"""Figure 4, Table 2, and the detection experiment of EAdam's paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from adabelief.lab.analysis.comparison import Comparison
+from adabelief.lab.paper.exhibit import Claim, Verdict
+from adabelief.lab.paper.trained.experiment import Experiment, against, full, highest
+
+_FIGURE_4 = (
+    "adabelief", "sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw", "fromage",
+)  # fmt: skip
+_TABLE_2 = ("adabelief", "sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw")
+
+
+def _fig4(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
+    for comparison in comparisons:
+        title = comparison.study.title
+        says = f"{title}: of the nine optimizers AdaBelief has the highest test accuracy"
+        yield highest(comparison, "figure 4", says, _FIGURE_4)
+        yield _belief(comparison, "section 2")
+        yield Claim(
+            "figure 4",
+            f"{title}: AdaBelief is better than SGD with its momentum",
+            f"{against(comparison, 'sgd')}; {against(comparison, 'sgd-two-decays')}, which the "
+            "authors have too, and do not show",
+            _against_both(comparison),
+        )
+
+
+def _belief(comparison: Comparison, source: str) -> Claim:
+    """Adam is beaten by the belief, or by the place of ε alone."""
+    adam, eadam = comparison.pairing("adam"), comparison.pairing("eadam")
+    verdict: Verdict = "not tested"
+    if full(comparison) and adam and eadam and adam.difference and eadam.difference:
+        verdict = belief_verdict(adam.difference.mean, eadam.difference.mean)
+    return Claim(
+        source,
+        f"{comparison.study.title}: what AdaBelief gains over Adam, it gains by the belief",
+        f"{against(comparison, 'adam')}, {against(comparison, 'eadam')}, which has AdaBelief's ε "
+        "and no belief",
+        verdict,
+    )
+
+
+def belief_verdict(over_adam: float, over_eadam: float) -> Verdict:
+    """Most of what is gained over Adam must be gained over EAdam too."""
+    if over_adam <= 0 or over_eadam <= 0:
+        return "does not hold"
+    return "holds" if over_eadam > 0.5 * over_adam else "holds in part"
+
+
+def _against_both(comparison: Comparison) -> Verdict:
+    if not full(comparison):
+        return "not tested"
+    means = [
+        pairing.difference.mean
+        for name in ("sgd", "sgd-two-decays")
+        if (pairing := comparison.pairing(name)) and pairing.difference
+    ]
+    if all(mean > 0 for mean in means):
+        return "holds"
+    return "holds in part" if any(mean > 0 for mean in means) else "does not hold"
+
+
+def _table2(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
+    for comparison in comparisons:
+        says = "ImageNet: AdaBelief comes within 0.15 of SGD and is the best of the adaptive ones"
+        adaptive = tuple(name for name in _TABLE_2 if name != "sgd")
+        yield highest(comparison, "table 2", says, adaptive)
+        yield Claim(
+            "table 2",
+            "ImageNet: AdaBelief is 2.15 better than AdamW",
+            f"{against(comparison, 'adamw')} with AdamW's usual recipe, "
+            f"{against(comparison, 'adamw-1e-2')}, which has AdaBelief's decay and schedule",
+            "not tested",
+        )
+
+
+def _detection(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
+    for comparison in comparisons:
+        says = "AdaBelief has the highest mAP of Adam, RAdam, EAdam and AdaBelief"
+        names = ("adabelief", "adam", "radam", "eadam")
+        yield highest(comparison, "Yuan & Gao 2020, object detection", says, names)
+
+
+_NETWORKS = ("vgg11", "resnet34", "densenet121")
+
+FIG4 = Experiment(
+    name="fig4",
+    title="Figure 4: image classification on CIFAR-10 and CIFAR-100",
+    source="section 3, figure 4",
+    workloads=tuple(f"{data}-{net}" for data in ("cifar10", "cifar100") for net in _NETWORKS),
+    claims=lambda comparisons: list(_fig4(comparisons)),
+    limits=(
+        "It shows that the nine optimizers run with their published settings on the real images, "
+        "and how they begin. It cannot show who is best after 200 epochs: networks are small, "
+        "training ends where the paper's has hardly begun, and decay and regularisation, which "
+        "decide figure 4, have had no time to act."
+    ),
+)
+TABLE2 = Experiment(
+    name="table2",
+    title="Table 2: ImageNet with ResNet18",
+    source="section 3, table 2",
+    workloads=("imagenet-resnet18",),
+    claims=lambda comparisons: list(_table2(comparisons)),
+    limits="It tests the program, not the paper: ImageNet takes 90 epochs of 1.3 million images.",
+)
+DETECTION = Experiment(
+    name="detection",
+    title="Object detection with Faster-RCNN",
+    source="Yuan & Gao 2020 (arXiv:2011.02150), cited by the authors' repository",
+    workloads=("detection-fasterrcnn",),
+    claims=lambda comparisons: list(_detection(comparisons)),
+    limits=(
+        "It shows that detection trains and is measured. It cannot show the order of table and "
+        "paper: other images, one class, no pretrained backbone, a small network."
+    ),
+)
+VISION = (FIG4, TABLE2, DETECTION)
