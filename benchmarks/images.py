@@ -36,9 +36,10 @@ from adabelief.lab.contract import build, loss_of
 from adabelief.lab.environment import environment
 from adabelief.lab.factory import make
 from adabelief.lab.load import load
+from adabelief.lab.random_state import generator
 from adabelief.lab.rivals import Rival
 from adabelief.lab.study import Run
-from adabelief.lab.supervised import Supervised, generator
+from adabelief.lab.supervised import Supervised
 from adabelief.lab.train import _set_lr
 from adabelief.lab.workload import Task
 from adabelief.lab.workloads.cifar import load_splits, prepared

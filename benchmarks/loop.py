@@ -38,10 +38,10 @@ from adabelief.lab.contract import build
 from adabelief.lab.environment import environment
 from adabelief.lab.factory import make
 from adabelief.lab.load import Loaded, load
+from adabelief.lab.random_state import generator
 from adabelief.lab.rivals import resolve
 from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.study import Run
-from adabelief.lab.supervised import generator
 from adabelief.lab.team import ALONE, Team
 from adabelief.lab.train import Progress, _loop
 from adabelief.lab.workload import Split, Task

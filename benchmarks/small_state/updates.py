@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from adabelief import AdaBelief
 from adabelief.lab.environment import environment
-from adabelief.lab.supervised import generator
+from adabelief.lab.random_state import generator
 from adabelief.lab.workloads.fashion_mnist import load_splits
 
 FORMATS: Mapping[str, tuple[type[AdaBelief], dict[str, Any]]] = {

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from adabelief.lab.average_precision import average_precision
 from adabelief.lab.data.voc import Picture
 from adabelief.lab.modes import modes_kept
-from adabelief.lab.supervised import generator
+from adabelief.lab.random_state import generator
 from adabelief.lab.team import ALONE, Team, joined
 from adabelief.lab.workload import Parallel, Split, Task
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from adabelief.lab import attempts
 from adabelief.lab.errors import LabError
+from adabelief.lab.readers import allot
 from adabelief.lab.spread import perform
 from adabelief.lab.study import Run
 from adabelief.lab.train import Guard
@@ -152,11 +153,12 @@ class LocalEngine:
             self.workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_prepare_worker,
-            initargs=(os.getpid(), self.threads),
+            initargs=(os.getpid(), self.threads, max(1, (os.cpu_count() or 1) // self.workers)),
         )
 
 
-def _prepare_worker(parent: int, threads: int) -> None:
+def _prepare_worker(parent: int, threads: int, readers: int) -> None:
     # How the pool ends those that are left when one died, and `stop` all of them.
     signal.signal(signal.SIGTERM, lambda *_: attempts.leave())
+    allot(readers)
     serve(parent, threads)

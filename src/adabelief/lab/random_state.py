@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import get_worker_info
 
 
 def seed(value: int) -> None:
@@ -21,6 +22,11 @@ def seed(value: int) -> None:
 def derived(seed: int, *path: int) -> int:
     """A seed that depends on `seed` and `path` only, and is unrelated for other values."""
     return int(np.random.SeedSequence([seed, *path]).generate_state(1)[0])
+
+
+def generator(seed: int, *path: int) -> torch.Generator:
+    """A generator that depends on `seed` and `path` only, and is unrelated for other values."""
+    return torch.Generator().manual_seed(derived(seed, *path))
 
 
 @contextmanager
@@ -38,11 +44,13 @@ def capture() -> dict[str, Any]:
     """States of all of them, in types that `torch.load(weights_only=True)` accepts."""
     legacy: Any = np.random.get_state()  # noqa: NPY002
     name, keys, *rest = legacy
+    # A forked reader of a DataLoader sees GPUs and must not touch them.
+    gpus = get_worker_info() is None and torch.cuda.is_available()
     return {
         "python": random.getstate(),
         "numpy": [name, keys.tolist(), *rest],
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": torch.cuda.get_rng_state_all() if gpus else [],
     }
 
 

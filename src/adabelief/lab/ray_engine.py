@@ -20,6 +20,7 @@ from typing import Any
 from adabelief.lab.attempts import MAX_ATTEMPTS
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import PARTIAL, replace
+from adabelief.lab.readers import allot
 from adabelief.lab.spread import perform
 from adabelief.lab.study import Run
 from adabelief.lab.train import Guard
@@ -233,4 +234,5 @@ def _execute(
 
     torch.set_num_threads(threads)
     declared = Run.model_validate_json(run)
+    allot(threads * declared.processes)
     return perform(Path(root), reference, declared, Guard(*guard), threads)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from adabelief.lab.data import cifar, fashion_mnist, sotu, voc
+from adabelief.lab.data import cifar, fashion_mnist, imagenet, sotu, voc
 from adabelief.lab.errors import LabError, MissingDataError
 
 
@@ -23,7 +23,7 @@ class DataSet:
         variable: environment variable with its folder; "" for data in the package.
         files: what must be in that folder.
         source: where they can be had; nothing is ever downloaded by us.
-        load: reads and checks all of it; raises LabError if it cannot.
+        load: reads and checks it; raises LabError if it cannot.
     """
 
     name: str
@@ -82,6 +82,16 @@ DATA: tuple[DataSet, ...] = (
         source=cifar.HOME,
     ),
     DataSet(
+        name="imagenet",
+        what=f"ImageNet 2012: {imagenet.TRAIN:,} + {imagenet.VAL:,} photographs",
+        licence="research only",
+        used_by="imagenet-resnet18",
+        load=imagenet.check,
+        variable=imagenet.VARIABLE,
+        files=imagenet.SPLITS,
+        source=f"{imagenet.HOME}, after registration; 155 GB",
+    ),
+    DataSet(
         name="sotu",
         what="State of the Union addresses, plain text",
         licence="public domain",
@@ -109,7 +119,7 @@ DATA: tuple[DataSet, ...] = (
 
 
 def state_of(data: DataSet) -> State:
-    """Read all of it and compare its sha256: seconds at most."""
+    """Read all of it and compare its sha256; of ImageNet, its folders and four of its images."""
     try:
         data.load()
     except MissingDataError as error:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adabelief.lab.workload import Workload
-from adabelief.lab.workloads import cifar, detection, fashion_mnist
+from adabelief.lab.workloads import cifar, detection, fashion_mnist, imagenet
 
 WORKLOADS: Mapping[str, Workload] = {
     "fashion-mnist": fashion_mnist.workload,
     **cifar.WORKLOADS,
+    "imagenet-resnet18": imagenet.workload,
     "detection-fasterrcnn": detection.workload,
 }

@@ -17,6 +17,7 @@ from adabelief.lab.data import cifar, fashion_mnist
 from adabelief.lab.errors import LabError
 from adabelief.lab.rivals.published import CIFAR
 from adabelief.lab.schedule import Schedule
+from adabelief.lab.standardize import standardized
 from adabelief.lab.supervised import CLASSIFICATION, Supervised
 from adabelief.lab.workload import Preset, Workload
 
@@ -77,9 +78,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Supervised:
 
 def prepared(images: Tensor, device: torch.device) -> Tensor:
     """Bytes (n, 3, 32, 32) -> standardised float32 on `device`, channels last."""
-    mean, std = (torch.tensor(each, device=device)[:, None, None] for each in (_MEAN, _STD))
-    numbers = images.to(device).to(torch.float32, memory_format=torch.channels_last)
-    return numbers.div_(255).sub_(mean).div_(std)
+    return standardized(images, _MEAN, _STD, device)
 
 
 @lru_cache(maxsize=2)
