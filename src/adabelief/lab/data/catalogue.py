@@ -89,7 +89,7 @@ DATA: tuple[DataSet, ...] = (
         load=imagenet.check,
         variable=imagenet.VARIABLE,
         files=imagenet.SPLITS,
-        source=f"{imagenet.HOME}, after registration; 155 GB",
+        source=f"{imagenet.HOME}, after registration",
     ),
     DataSet(
         name="sotu",
