@@ -36,7 +36,7 @@ from adabelief.lab.contract import build, loss_of
 from adabelief.lab.environment import environment
 from adabelief.lab.factory import make
 from adabelief.lab.load import load
-from adabelief.lab.random_state import generator
+from adabelief.lab.random_state import generator, seed
 from adabelief.lab.rivals import Rival
 from adabelief.lab.study import Run
 from adabelief.lab.supervised import Supervised
@@ -132,6 +132,7 @@ def loops(case: Case, rounds: int) -> dict[str, list[float]]:
     for number in range(rounds + WARM_UP):
         for name in random.sample(list(CONTENDERS), len(CONTENDERS)):
             task, optimizer = begun(run)
+            seed(run.init_seed)  # dropout
             gc.collect()
             start = time.process_time()
             CONTENDERS[name](run, task, optimizer)
