@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
+from adabelief.lab.data import imagenet
 from adabelief.lab.streamed import Streamed
 from workloads.photographs import make
 
@@ -22,8 +25,9 @@ def trained(task: Streamed) -> list[float]:
     return [float(task.step(index, {"model": optimizer})["loss"]) for index in range(STEPS)]
 
 
-def as_one() -> None:
+def as_one(folder: str) -> None:
     """Together they see what one sees, in training and in evaluation."""
+    os.environ[imagenet.VARIABLE] = folder
     together, alone = (make(1, 2, noisy=False) for _ in range(2))
     together.parallelize("ddp")
     assert len(together.batch(0)[1]) == 4
@@ -34,8 +38,9 @@ def as_one() -> None:
         assert dict(together.evaluate(split)) == pytest.approx(expected, rel=TOLERANCE)
 
 
-def the_first_ones_statistics() -> None:
+def the_first_ones_statistics(folder: str) -> None:
     """Batch statistics differ by process; an evaluation is of the first one's, and only looks."""
+    os.environ[imagenet.VARIABLE] = folder
     together, alone = (make(1, 2, noisy=True) for _ in range(2))
     together.parallelize("ddp")
     trained(together)
