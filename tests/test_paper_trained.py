@@ -97,6 +97,20 @@ def test_at_full_size_claims_are_judged() -> None:
     assert "place 2 of 9" in findings(FIG4, [between]).claims[0].measured
 
 
+def test_an_adabelief_that_diverges_everywhere_is_the_finding() -> None:
+    study = declare(load(RESNET), "authors", published(WORKLOADS[RESNET]))
+    lost = Result(status="diverged", reason="as told", step=1, seconds=1.0, eval_seconds=0.0)
+    records = [
+        Record(run, lost, []) if rival.name == "adabelief" else ended(run, 0.9)
+        for rival in study.rivals
+        for run in study.final_runs(rival, rival.published)
+    ]
+    found = findings(FIG4, [analyze(study, records)])
+    assert found.claims[0].measured == "no run of AdaBelief ended well"
+    assert verdicts(found) == ["does not hold", "not tested", "does not hold"]
+    assert len(list(draw(json.loads(json.dumps(found.data))))) == 2
+
+
 def test_who_loses_to_adam_gains_nothing_by_the_belief() -> None:
     assert belief_verdict(-0.01, -0.02) == "does not hold"
     assert belief_verdict(-0.01, 0.02) == "does not hold"

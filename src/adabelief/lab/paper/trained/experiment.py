@@ -186,14 +186,18 @@ def highest(comparison: Comparison, source: str, says: str, names: Sequence[str]
     "holds" if its mean is the highest and no verdict is against it; a reduced study tests nothing.
     """
     metric = comparison.study.primary_metric
-    ranking = [one for one in comparison.ranking if one.rival.name in names and one.mean]
     subject = comparison.subject
-    place = next(n for n, one in enumerate(ranking, 1) if one.rival.name == subject.rival.name)
-    first = ranking[0] if place > 1 else ranking[1]
-    told = (
-        f"place {place} of {len(ranking)}: {mean_text(subject.mean, metric)}; "
-        f"{first.rival.label}: {mean_text(first.mean, metric)}"
+    ranking = [one for one in comparison.ranking if one.rival.name in names and one.mean]
+    place = next(
+        (n for n, one in enumerate(ranking, 1) if one.rival.name == subject.rival.name), None
     )
+    if place is None:
+        told = f"no run of {subject.rival.label} ended well"
+    else:
+        told = f"place {place} of {len(ranking)}: {mean_text(subject.mean, metric)}"
+        other = next((one for one in ranking if one.rival.name != subject.rival.name), None)
+        if other is not None:
+            told += f"; {other.rival.label}: {mean_text(other.mean, metric)}"
     if not full(comparison):
         told += f" ({comparison.study.settings.watermark or comparison.study.preset})"
         return Claim(source, says, told, "not tested")

@@ -59,7 +59,7 @@ def _against_both(comparison: Comparison) -> Verdict:
         for name in ("sgd", "sgd-two-decays")
         if (pairing := comparison.pairing(name)) and pairing.difference
     ]
-    if all(mean > 0 for mean in means):
+    if means and all(mean > 0 for mean in means):
         return "holds"
     return "holds in part" if any(mean > 0 for mean in means) else "does not hold"
 
