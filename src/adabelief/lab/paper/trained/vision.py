@@ -11,6 +11,10 @@ from adabelief.lab.paper.trained.experiment import Experiment, against, full, hi
 _FIGURE_4 = (
     "adabelief", "sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw", "fromage",
 )  # fmt: skip
+# Table 2 in percent: 70.23 - 70.08, and 70.08 - 67.93.
+_BELOW_SGD, _OVER_ADAMW = 0.15, 2.15
+# Two runs of one recipe differ by that: table2.json says who measured it.
+NOISE = 0.4
 _TABLE_2 = ("adabelief", "sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw")
 
 
@@ -25,7 +29,7 @@ def _fig4(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
             f"{title}: AdaBelief is better than SGD with its momentum",
             f"{against(comparison, 'sgd')}; {against(comparison, 'sgd-two-decays')}, which the "
             "authors have too, and do not show",
-            _against_both(comparison),
+            _by_more(comparison, 0.0, ("sgd", "sgd-two-decays")),
         )
 
 
@@ -51,31 +55,39 @@ def belief_verdict(over_adam: float, over_eadam: float) -> Verdict:
     return "holds" if over_eadam > 0.5 * over_adam else "holds in part"
 
 
-def _against_both(comparison: Comparison) -> Verdict:
-    if not full(comparison):
-        return "not tested"
-    means = [
-        pairing.difference.mean
-        for name in ("sgd", "sgd-two-decays")
-        if (pairing := comparison.pairing(name)) and pairing.difference
-    ]
-    if means and all(mean > 0 for mean in means):
-        return "holds"
-    return "holds in part" if any(mean > 0 for mean in means) else "does not hold"
-
-
 def _table2(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
     for comparison in comparisons:
-        says = "ImageNet: AdaBelief comes within 0.15 of SGD and is the best of the adaptive ones"
-        adaptive = tuple(name for name in _TABLE_2 if name != "sgd")
-        yield highest(comparison, "table 2", says, adaptive)
+        says = "ImageNet: of the adaptive optimizers AdaBelief has the highest top-1 accuracy"
+        yield highest(comparison, "table 2", says, [name for name in _TABLE_2 if name != "sgd"])
         yield Claim(
             "table 2",
-            "ImageNet: AdaBelief is 2.15 better than AdamW",
+            f"ImageNet: AdaBelief comes within {_BELOW_SGD} of SGD",
+            f"{against(comparison, 'sgd')}; {against(comparison, 'sgd-late')}, which has "
+            "AdaBelief's schedule",
+            _by_more(comparison, -_BELOW_SGD - NOISE, ("sgd", "sgd-late")),
+        )
+        yield Claim(
+            "table 2",
+            f"ImageNet: AdaBelief is {_OVER_ADAMW} better than AdamW",
             f"{against(comparison, 'adamw')} with AdamW's usual recipe, "
             f"{against(comparison, 'adamw-1e-2')}, which has AdaBelief's decay and schedule",
-            "not tested",
+            _by_more(comparison, _OVER_ADAMW - NOISE, ("adamw", "adamw-1e-2")),
         )
+
+
+def _by_more(comparison: Comparison, percent: float, rivals: Sequence[str]) -> Verdict:
+    """Whether AdaBelief is more than that better than each of them; "in part": than one of them."""
+    if not full(comparison):
+        return "not tested"
+    differences = [
+        pairing.difference.mean
+        for name in rivals
+        if (pairing := comparison.pairing(name)) and pairing.difference
+    ]
+    reached = [100 * difference > percent for difference in differences]
+    if reached and all(reached):
+        return "holds"
+    return "holds in part" if any(reached) else "does not hold"
 
 
 def _detection(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
