@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -89,6 +91,18 @@ def test_attempts_count_starts_from_one_step_for_one_driver(tmp_path: Path) -> N
     assert attempts.begin(tmp_path, 6, "b") == 1, "a torn file"
     attempts.end(tmp_path)
     assert not path.exists()
+
+
+def test_who_is_ended_by_others_takes_back_one_attempt_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "attempts.json"
+    for made, left in ((1, None), (3, 2)):
+        leaving = (
+            "import sys; from pathlib import Path; from adabelief.lab import attempts; "
+            f"[attempts.begin(Path(sys.argv[1]), 3, 'a') for _ in range({made})]; attempts.leave()"
+        )
+        ended = subprocess.run([sys.executable, "-c", leaving, str(tmp_path)], check=False)
+        assert ended.returncode == 1
+        assert (json.loads(path.read_bytes())["count"] if path.exists() else None) == left
 
 
 def test_two_versions_of_the_code_are_refused_with_the_difference(tmp_path: Path) -> None:

@@ -43,7 +43,24 @@ def end(folder: Path) -> None:
 
 
 def leave() -> NoReturn:
-    """End this process because somebody else wants it to: that is no attempt of the run."""
+    """End this process because somebody else wants it to: that is no attempt of the run.
+
+    Those before it stay counted: else two runs that kill their processes side by side would
+    forgive each other for ever.
+    """
     for path in _current:
-        path.unlink(missing_ok=True)
+        _retract(path)
     os._exit(1)
+
+
+def _retract(path: Path) -> None:
+    """One attempt less."""
+    try:
+        noted = json.loads(path.read_bytes())
+        noted["count"] = int(noted["count"]) - 1
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if noted["count"] > 0:
+        replace(path, json.dumps(noted).encode())
+    else:
+        path.unlink(missing_ok=True)
