@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
 
 from adabelief.lab.average_precision import average_precision
 from adabelief.lab.data.voc import Picture
 from adabelief.lab.modes import modes_kept
+from adabelief.lab.one_model import OneModel, Precision, check_integer
 from adabelief.lab.random_state import generator
-from adabelief.lab.team import ALONE, Team, joined
-from adabelief.lab.workload import Parallel, Split, Task
+from adabelief.lab.workload import Split
 
 Target = dict[str, Tensor]
 
@@ -24,13 +21,14 @@ Target = dict[str, Tensor]
 _ORDER, _MIRROR = 0, 1
 
 
-class Detection(Task):
+class Detection(OneModel):
     """A detector of torchvision's kind on pictures that are decoded when they are needed.
 
     Batch `index` is a pure function of `data_seed` and `index`: each epoch is a fresh permutation,
     what is left of it after the last whole batch is not used, and half of the pictures are
     mirrored. Difficult objects are not trained on. What the model itself draws comes from torch's
-    global generator, which the lab keeps with its checkpoints.
+    global generator, which the lab keeps with its checkpoints. Of several processes each draws its
+    own proposals, and its losses are means over those: the numbers are not those of one process.
 
     Args:
         model: in training `(images, targets) -> losses by name`, which are summed; in evaluation
@@ -56,55 +54,16 @@ class Detection(Task):
         test: Sequence[Picture],
         batch_size: int,
         data_seed: int,
-        precision: Literal["float32", "bfloat16"] = "float32",
+        precision: Precision = "float32",
         clip_norm: float | None = None,
     ) -> None:
-        if not 1 <= batch_size <= len(train):
-            msg = f"batch_size must be in [1, {len(train)}], got {batch_size}"
-            raise ValueError(msg)
-        self.modules = {"model": model}
+        super().__init__(model, batch_size=batch_size, precision=precision, clip_norm=clip_norm)
+        check_integer("batch_size", batch_size, low=1, high=len(train))
         self._train = train
         self._splits: dict[Split, Sequence[Picture]] = {"valid": valid, "test": test}
-        self._batch_size = batch_size
         self._data_seed = data_seed
-        self._half = precision == "bfloat16"
-        self._clip_norm = clip_norm
-        self._team: Team = ALONE
-        self._called: nn.Module = model
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
-
-    def parallelize(self, parallel: Parallel) -> None:
-        """Give each process an equal part of every batch; gradients are the mean over processes.
-
-        Each draws its own proposals, and its losses are means over those, so the numbers are not
-        those of one process with the whole batch. With "fsdp" the model is one group of shards.
-
-        Raises:
-            ValueError: see `refuses`.
-        """
-        team, model = joined(), self.modules["model"]
-        if reason := self.refuses(team.size, parallel):
-            raise ValueError(reason)
-        if parallel == "fsdp":
-            from torch.distributed.device_mesh import init_device_mesh  # noqa: PLC0415, slow
-            from torch.distributed.fsdp import fully_shard  # noqa: PLC0415, slow to import
-
-            kind = next(model.parameters()).device.type
-            fully_shard(model, mesh=init_device_mesh(kind, (team.size,)))
-        else:
-            self._called = DistributedDataParallel(model)
-        self._team = team
-
-    def refuses(self, processes: int, parallel: Parallel) -> str:
-        """Parts that would not be equal."""
-        del parallel
-        if self._batch_size % processes:
-            return (
-                f"batch_size must be a multiple of the {processes} processes that share a batch, "
-                f"got {self._batch_size}"
-            )
-        return ""
 
     def batch(self, index: int) -> tuple[list[Tensor], list[Target]]:
         """Images and targets of training batch `index` (0, 1, ...).
@@ -140,25 +99,12 @@ class Detection(Task):
         pixels = torch.from_numpy(picture.pixels())
         return pixels.to(weight.device).to(weight.dtype).div_(255)
 
-    def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
-        """Take optimizer step `index` on the next batch; return the sum of its losses."""
+    def _loss_of(self, index: int) -> Tensor:
+        """The sum of the model's losses."""
         images, targets = self.batch(index)
-        optimizers["model"].zero_grad(set_to_none=True)
         with self._precision(images[0]):
             losses: dict[str, Tensor] = self._called(images, targets)
-        loss = torch.stack(list(losses.values())).sum()
-        loss.backward()
-        if self._clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.modules["model"].parameters(), self._clip_norm)
-        optimizers["model"].step()
-        total = loss.detach()
-        if self._team.size > 1:
-            dist.all_reduce(total)
-            total /= self._team.size
-        return {"loss": total}
-
-    def _precision(self, inputs: Tensor) -> torch.autocast:
-        return torch.autocast(inputs.device.type, torch.bfloat16, enabled=self._half)
+        return torch.stack(list(losses.values())).sum()
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """Metrics of the model in evaluation mode on the whole of `split`.

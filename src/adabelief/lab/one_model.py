@@ -73,7 +73,7 @@ class OneModel(Task):
         self._called: nn.Module = model
 
     @abstractmethod
-    def batch(self, index: int) -> tuple[Tensor, Tensor]:
+    def batch(self, index: int) -> tuple[Any, Any]:
         """Inputs and targets of training batch `index` (0, 1, ...), ready for the model.
 
         Of several processes, each gets its part.
@@ -118,9 +118,7 @@ class OneModel(Task):
         optimizers["model"].zero_grad(set_to_none=True)
         total: Tensor | None = None
         for part in range(self._accumulate):
-            inputs, targets = self.batch(index * self._accumulate + part)
-            with self._precision(inputs):
-                loss = self._loss(self._called(inputs), targets) / self._accumulate
+            loss = self._loss_of(index * self._accumulate + part) / self._accumulate
             loss.backward()
             total = loss.detach() if total is None else total + loss.detach()
         if self._clip_norm is not None:
@@ -133,6 +131,12 @@ class OneModel(Task):
             dist.all_reduce(total)
             total /= self._team.size
         return {"loss": total}
+
+    def _loss_of(self, index: int) -> Tensor:
+        """Of training batch `index`."""
+        inputs, targets = self.batch(index)
+        with self._precision(inputs):
+            return self._loss(self._called(inputs), targets)
 
     def state_dict(self) -> dict[str, Any]:
         """The averaged weights, if there are any."""
