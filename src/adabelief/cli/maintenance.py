@@ -78,7 +78,7 @@ def plan(
         rows = [
             {
                 "rival": rival.name,
-                "trials": len(study.points(rival)),
+                "trials": len(study.tune_runs(rival)),
                 "seeds": study.settings.seeds,
                 "searched": list(study.points(rival)[0]),
             }

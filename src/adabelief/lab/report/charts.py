@@ -94,7 +94,7 @@ def _curves(comparison: Comparison, which: str) -> Chart | None:
         title=name if which == "loss" else f"{name} during training",
         x_title="Optimizer step",
         y_title=name if which == "loss" else name + unit(metric),
-        caption="Line: mean over seeds at the tuned learning rate. Band: lowest to highest seed. "
+        caption="Line: mean over seeds. Band: lowest to highest seed. "
         "The frame fits the last 90% of the steps.",
         lines=tuple(lines),
         y_log=y_log,

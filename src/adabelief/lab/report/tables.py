@@ -89,7 +89,8 @@ def terminal(comparison: Comparison, width: int = 100) -> Table:
     )
     table.add_column("rank", justify="right", no_wrap=True)
     table.add_column("optimizer", overflow="fold", ratio=3)
-    if comparison.study.settings.search == "lr":
+    # Every published point is a learning rate beside the optimizer's own defaults.
+    if comparison.study.settings.search in ("lr", "published"):
         table.add_column("lr", justify="right", no_wrap=True)
     else:
         table.add_column("tuned", overflow="fold", ratio=3)
