@@ -193,6 +193,7 @@ def test_run_trains_once_and_shows_every_evaluation(tmp_path: Path) -> None:
         (("--set", "momentum"), "--set wants NAME=VALUE, got 'momentum'"),
         (("--set", "momentum=much"), "--set momentum: the value must be JSON"),
         (("--set", "momentun=0.9"), "takes no argument momentun"),
+        (("--option", "precision"), "--option wants NAME=VALUE, got 'precision'"),
     ],
 )
 def test_run_says_what_is_wrong_before_anything_runs(
@@ -202,6 +203,18 @@ def test_run_says_what_is_wrong_before_anything_runs(
     one = ("run", f"{TINY}:workload", "sgd", "--preset", "smoke", "--out", str(out))
     assert message in refused(*one, *options)
     assert not out.exists()
+
+
+def test_run_takes_another_length_and_other_options(tmp_path: Path) -> None:
+    one = ("run", "cifar10-vgg11", "adam", "--preset", "smoke", "--out", str(tmp_path))
+    changed = ("--steps", "2", "--eval-every", "1", "--option", "precision=bfloat16")
+    told = runner.invoke(app, [*one, *changed, "--option", "batch_size=8", "--json"])
+    assert told.exit_code == 0, told.output
+    said = json.loads(told.stdout)
+    assert (said["run"]["steps"], said["run"]["eval_every"]) == (2, 1)
+    assert said["run"]["options"]["precision"] == "bfloat16"
+    assert said["run"]["options"]["batch_size"] == 8
+    assert [row["step"] for row in said["rows"] if row["split"] == "valid"] == [1, 2]
 
 
 def test_run_that_diverges_ends_with_one_and_says_so(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from adabelief.lab.compare import declare
@@ -160,3 +162,34 @@ def test_runs_are_made_once_and_anew_for_whatever_was_changed(study: Study) -> N
     assert {run.optimizer for run in study.tune_runs(other)} == {"torch.optim:Adam"}
     assert {run.optimizer for run in study.final_runs(other, chosen)} == {"torch.optim:Adam"}
     assert study.tune_runs(rival) == [first, *study.tune_runs(rival)[1:]]
+
+
+def test_options_given_are_in_the_runs_and_on_every_figure() -> None:
+    loaded, rivals = load("cifar10-vgg11"), resolve(["adabelief", "sgd"])
+    own = declare(loaded, "smoke", rivals, search="lr")
+    given = {"precision": "bfloat16", "batch_size": 8}
+    study = declare(loaded, "smoke", rivals, search="lr", options=given)
+    told = {**own.settings.options, **given}
+    assert study.settings.options == told
+    assert study.settings.watermark == (
+        f"{own.settings.watermark}; with precision=bfloat16, batch_size=8"
+    )
+    run, plain = (each.tune_runs(each.rivals[0])[0] for each in (study, own))
+    assert run.options == told
+    assert run.key != plain.key
+    assert declare(loaded, "smoke", rivals, search="lr", options=None) == own
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"presicion": "bfloat16"}, "has no option presicion; it has model, data, reduced"),
+        ({"precision": "bf16"}, r"option precision must be 'float32' or 'bfloat16', got 'bf16'"),
+        ({"batch_size": 0}, "option batch_size must be greater than or equal to 1, got 0"),
+    ],
+)
+def test_options_that_the_workload_does_not_know_are_refused(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(LabError, match=message):
+        declare(load("cifar10-vgg11"), "smoke", resolve(["adabelief"]), options=options)

@@ -12,6 +12,7 @@ from rich.table import Table
 from adabelief.cli.options import (
     Against,
     How,
+    OptionsGiven,
     Out,
     PresetName,
     ProcsPerRun,
@@ -50,6 +51,7 @@ def plan(
     workers: Workers = None,
     procs_per_run: ProcsPerRun = None,
     parallel: How = None,
+    option: OptionsGiven = None,
     out: Annotated[
         Path | None, typer.Option(help="A study's folder, whose finished runs are counted.")
     ] = None,
@@ -62,6 +64,7 @@ def plan(
             against,
             preset,
             out,
+            option,
             seeds=seeds,
             trials=trials,
             search=search,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -81,6 +82,15 @@ How = Annotated[
         "Else ddp."
     ),
 ]
+OptionsGiven = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="An option of the workload, other than its preset has it, in JSON or as a word: "
+        "--option precision=bfloat16. May be given again.",
+    ),
+]
 EngineName = Literal["local", "ray"]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Processes; one for each processor if not given.")
@@ -92,6 +102,7 @@ def declared(
     against: list[str] | None,
     preset: str,
     out: Path | None,
+    options: list[str] | None,
     **changes: Any,
 ) -> tuple[Study, Loaded, Path]:
     """The study that these options mean, its workload, and its folder.
@@ -107,7 +118,7 @@ def declared(
         rivals = published(loaded.workload, _given(against))
     else:
         rivals = resolve(expand([SUBJECT, *(_given(against) or ["default"])]))
-    study = declare(loaded, preset, rivals, **changes)
+    study = declare(loaded, preset, rivals, options=options_of(options), **changes)
     if changes.get("parallel") and study.settings.processes == 1:
         msg = f"--parallel {changes['parallel']} needs --procs-per-run of 2 or more, got 1"
         raise LabError(msg)
@@ -117,6 +128,35 @@ def declared(
 def as_many(study: Study) -> int:
     """Workers that this machine has processors for."""
     return max(1, (os.cpu_count() or 1) // study.settings.processes)
+
+
+def pairs(given: list[str] | None, flag: str, *, words: bool = False) -> dict[str, Any]:
+    """What NAME=VALUE, given with `flag`, says; values are JSON, or `words` too.
+
+    Raises:
+        LabError: something is neither.
+    """
+    arguments = {}
+    for each in given or []:
+        name, equals, text = each.partition("=")
+        if not (name.isidentifier() and equals):
+            msg = f"{flag} wants NAME=VALUE, got {each!r}"
+            raise LabError(msg)
+        try:
+            arguments[name] = json.loads(text)
+        except ValueError:
+            if not words:
+                msg = (
+                    f"{flag} {name}: the value must be JSON (1e-8, true, [0.9, 0.99]), got {text!r}"
+                )
+                raise LabError(msg) from None
+            arguments[name] = text
+    return arguments
+
+
+def options_of(given: list[str] | None) -> dict[str, Any] | None:
+    """The workload's options that --option gave; None if there are none."""
+    return pairs(given, "--option", words=True) or None
 
 
 def _given(against: list[str] | None) -> list[str]:

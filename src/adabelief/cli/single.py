@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +10,19 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from adabelief.cli.options import PresetName, WorkloadName, complete_rivals
+from adabelief.cli.options import (
+    OptionsGiven,
+    PresetName,
+    WorkloadName,
+    complete_rivals,
+    options_of,
+    pairs,
+)
 from adabelief.cli.screen import AsJson, console, errors, explained, show_json
 from adabelief.lab.belief import SPLIT as BELIEF
 from adabelief.lab.compare import declare
 from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import LocalEngine
-from adabelief.lab.errors import LabError
 from adabelief.lab.factory import check_arguments
 from adabelief.lab.factory import load as optimizer_class
 from adabelief.lab.load import load
@@ -46,6 +51,16 @@ def run(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and of the data's order.")] = 0,
     preset: PresetName = "quick",
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimizer steps; the preset's if not given.")
+    ] = None,
+    eval_every: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Steps between evaluations, and checkpoints; the preset's if not given."
+        ),
+    ] = None,
+    option: OptionsGiven = None,
     out: Annotated[
         Path, typer.Option(help="Folder for the run's files; the same run is not made twice.")
     ] = Path("adabelief-out/single"),
@@ -58,9 +73,11 @@ def run(
     with explained():
         loaded = load(workload)
         (rival,) = resolve([optimizer])
-        study = declare(loaded, preset, [rival])
+        study = declare(
+            loaded, preset, [rival], steps=steps, eval_every=eval_every, options=options_of(option)
+        )
         middle = rival.plan(1)[0]["lr"]
-        point = {"lr": middle if lr is None else lr, **_arguments(given)}
+        point = {"lr": middle if lr is None else lr, **pairs(given, "--set")}
         one = study.single_run(rival, point, seed)
         check_arguments(one.optimizer, optimizer_class(one.optimizer), one.hyperparameters)
         rehearse(loaded.workload, study.settings)
@@ -126,18 +143,3 @@ def _table(one: Run, folder: RunFolder) -> Group:
         table.add_row(str(step), *numbers)
     arguments = ", ".join(f"{name}={value}" for name, value in one.hyperparameters.items())
     return Group(f"{one.optimizer} ({arguments}) on {one.workload}, {one.steps} steps", table)
-
-
-def _arguments(given: list[str] | None) -> dict[str, Any]:
-    arguments = {}
-    for each in given or []:
-        name, equals, text = each.partition("=")
-        if not (name.isidentifier() and equals):
-            msg = f"--set wants NAME=VALUE, got {each!r}"
-            raise LabError(msg)
-        try:
-            arguments[name] = json.loads(text)
-        except ValueError:
-            msg = f"--set {name}: the value must be JSON (1e-8, true, [0.9, 0.99]), got {text!r}"
-            raise LabError(msg) from None
-    return arguments

@@ -17,6 +17,7 @@ from adabelief.cli.options import (
     Against,
     EngineName,
     How,
+    OptionsGiven,
     Out,
     PresetName,
     ProcsPerRun,
@@ -61,6 +62,7 @@ def compare(
     workers: Workers = None,
     procs_per_run: ProcsPerRun = None,
     parallel: How = None,
+    option: OptionsGiven = None,
     engine: Annotated[
         EngineName, typer.Option(help="This machine's processes, or a Ray cluster.")
     ] = "local",
@@ -102,6 +104,7 @@ def compare(
             against,
             preset,
             out,
+            option,
             seeds=seeds,
             trials=trials,
             search=search,

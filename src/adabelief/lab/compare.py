@@ -11,10 +11,11 @@ from pydantic import ValidationError
 
 from adabelief.lab.contract import preset_of
 from adabelief.lab.engine import Engine
-from adabelief.lab.errors import LabError
+from adabelief.lab.errors import LabError, first_of
 from adabelief.lab.load import Loaded
 from adabelief.lab.progress import Progress, progress
 from adabelief.lab.rivals import Rival
+from adabelief.lab.search import shown
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
 from adabelief.lab.workload import Preset, Workload
@@ -36,19 +37,26 @@ def declare(
         preset: name of one of its presets.
         rivals: who takes part.
         changes: fields of the preset, with values other than its own; None keeps its own.
+            Of `options`, those not given keep the preset's values; every figure tells the others.
 
     Raises:
-        LabError: the preset is unknown, or a value is out of range.
+        LabError: the preset or an option is unknown, or a value is out of range.
     """
     workload = loaded.workload
     given = {name: value for name, value in changes.items() if value is not None}
     try:
-        settings = Preset.model_validate({**dict(preset_of(workload, preset)), **given})
+        own = preset_of(workload, preset)
+        if "options" in given:
+            changed = ", ".join(
+                f"{name}={shown(value)}" for name, value in given["options"].items()
+            )
+            given["watermark"] = "; ".join(filter(None, (own.watermark, f"with {changed}")))
+            given["options"] = {**own.options, **given["options"]}
+        settings = Preset.model_validate({**dict(own), **given})
     except ValidationError as error:
-        wrong = error.errors()[0]
-        allowed = wrong["msg"].removeprefix("Input should be ")
-        msg = f"{'.'.join(map(str, wrong['loc']))} must be {allowed}, got {wrong['input']!r}"
-        raise LabError(msg) from None
+        raise LabError(first_of(error)) from None
+    if "options" in given:
+        _check_options(workload, settings)
     return Study(
         workload=workload.name,
         workload_hash=loaded.hash,
@@ -62,6 +70,23 @@ def declare(
         rivals=tuple(rivals),
         subject=rivals[0].name,
     )
+
+
+def _check_options(workload: Workload, settings: Preset) -> None:
+    if workload.options is None:
+        return  # its `build` says what it thinks of them
+    names = workload.options.model_fields
+    if unknown := [name for name in settings.options if name not in names]:
+        msg = (
+            f"workload {workload.name!r} has no option {', '.join(unknown)}; it has "
+            f"{', '.join(names)}"
+        )
+        raise LabError(msg)
+    try:
+        workload.options.model_validate(settings.options)
+    except ValidationError as error:
+        msg = f"workload {workload.name!r}: option {first_of(error)}"
+        raise LabError(msg) from None
 
 
 def published(workload: Workload, names: Sequence[str] = ()) -> tuple[Rival, ...]:

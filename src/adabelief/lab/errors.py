@@ -1,5 +1,7 @@
 """What the lab says when it cannot go on; the command line prints the message alone."""
 
+from pydantic import ValidationError
+
 
 class LabError(Exception):
     """A mistake in a request, a workload or a folder; the message says what and what to do."""
@@ -11,3 +13,10 @@ class StorageError(LabError):
 
 class MissingDataError(LabError):
     """Data are not where they belong; the message says what, and where that is."""
+
+
+def first_of(error: ValidationError) -> str:
+    """The first thing that pydantic found: which field, what it must be, what it is."""
+    wrong = error.errors()[0]
+    allowed = wrong["msg"].removeprefix("Input should be ")
+    return f"{'.'.join(map(str, wrong['loc']))} must be {allowed}, got {wrong['input']!r}"

@@ -146,6 +146,8 @@ class Workload:
         data: what the data are, where from, licence; shown in the report's provenance.
         published: rivals with the settings that somebody ran on this workload, for presets that
             search nothing; the first is the one that the others are compared with.
+        options: what `Preset.options` may hold, where somebody wrote it down: mistakes in options
+            are then found before anything is built.
     """
 
     name: str
@@ -156,3 +158,4 @@ class Workload:
     title: str = ""
     data: str = ""
     published: tuple[Rival, ...] = ()
+    options: type[BaseModel] | None = None

@@ -8,6 +8,7 @@ from adabelief.lab.analysis.statistics import seeds_needed
 from adabelief.lab.rivals import Rival
 from adabelief.lab.search import point_text, shown
 from adabelief.lab.study import Study
+from adabelief.lab.workload import Preset
 
 
 def protocol(comparison: Comparison) -> list[str]:
@@ -20,7 +21,8 @@ def protocol(comparison: Comparison) -> list[str]:
     return [
         f"{_budget(comparison)}, then "
         f"{count(settings.seeds, 'final run')}, each of {count(settings.steps, 'step')} with "
-        f"{settings.schedule}{_own_schedules(study)}. No run is stopped early unless it diverges.",
+        f"{settings.schedule}{_own_schedules(study)}. No run is stopped early unless it diverges."
+        f"{_options(settings)}",
         _selection(study, best, name),
         "Seeds are paired: seed s fixes the initial weights and the order of the data for every "
         "optimizer, so that differences are taken between runs that began alike. Values are "
@@ -65,6 +67,12 @@ def _budget(comparison: Comparison) -> str:
         "Optimizers do not get the same number of tuning trials: the grids are those of Zhuang et "
         f"al. 2020, section 3, and have {trials[0]} to {trials[-1]} points"
     )
+
+
+def _options(settings: Preset) -> str:
+    """What the workload was told, beyond the size of the comparison."""
+    each = ", ".join(f"{name}={shown(value)}" for name, value in settings.options.items())
+    return f" Options of the workload: {each}." if each else ""
 
 
 def _selection(study: Study, best: str, name: str) -> str:

@@ -177,6 +177,7 @@ def _workload(model: Model, data: cifar.Name) -> Workload:
         primary="accuracy",
         presets=_presets(model, data),
         published=CIFAR,
+        options=Options,
         title=f"{_SETS[data]}, {_TITLES[model]}",
         data=(
             f"{_SETS[data]} (Krizhevsky 2009). Random crops out of a black frame of {_PADDING} "

@@ -147,6 +147,7 @@ workload = Workload(
         ),
     },
     published=DETECTION,
+    options=Options,
     title="PASCAL VOC, Faster-RCNN with a feature pyramid",
     data=(
         "authors: PASCAL VOC 2007 and 2012 (Everingham et al. 2010), trained on trainval of both "

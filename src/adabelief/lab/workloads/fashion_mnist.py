@@ -93,6 +93,7 @@ _REDUCED = "reduced data: 10,000 of 60,000 Fashion-MNIST images, short schedule"
 workload = Workload(
     name="fashion-mnist",
     build=build,
+    options=Options,
     metrics=CLASSIFICATION,
     primary="accuracy",
     presets={

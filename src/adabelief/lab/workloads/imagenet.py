@@ -150,6 +150,7 @@ workload = Workload(
     primary="accuracy",
     presets=PRESETS,
     published=IMAGENET,
+    options=Options,
     title="ImageNet, ResNet18",
     data=(
         f"ImageNet 2012 (Russakovsky et al. 2015), the folders train and val in the folder that "
