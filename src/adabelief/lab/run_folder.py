@@ -52,13 +52,11 @@ class RunFolder:
             lines = self.metrics.read_bytes().split(b"\n")
         except OSError:
             return []
-        rows = []
-        for line in lines:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:  # cut off, or nothing after the last line's end
-                break
-        return rows
+        lines.pop()  # cut off, or nothing after the last line's end
+        try:
+            return json.loads(b"[%b]" % b",".join(lines))  # a third of the time of one by one
+        except ValueError:
+            return list(_until_damaged(lines))
 
     def step(self) -> int:
         """Optimizer steps that the folder shows, for progress."""
@@ -162,6 +160,14 @@ class RunFolder:
 
 
 _UNREADABLE = (OSError, RuntimeError, KeyError, EOFError, ValueError, pickle.UnpicklingError)
+
+
+def _until_damaged(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        try:
+            yield json.loads(line)
+        except ValueError:
+            return
 
 
 def _loaded(path: Path) -> dict[str, Any]:
