@@ -21,7 +21,7 @@ from adabelief.lab.report.palette import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Panel = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ def _curves(panel: Panel) -> Drawing:
         axes.set_xlabel("Optimizer step")
         axes.set_ylabel(f"Test {panel['metric']}")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
-        _mark(axes, panel)
+        _mark(made, panel)
     caption = (
         f"{panel['title']}: test {panel['metric']} during training; mean over seeds, band from the "
         f"lowest to the highest.{_reduced(panel)}"
@@ -98,7 +98,7 @@ def _beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
         handles = dict(zip(*reversed(theirs.get_legend_handles_labels()), strict=True))
         if handles:
             theirs.legend(handles.values(), handles.keys(), fontsize=8, loc="best")
-        _mark(ours, panel)
+        _mark(made, panel)
     caption = (
         f"{panel['title']}: each seed's last value (bar: mean) beside what others reported "
         f"({'; '.join(f'{name}: {sources[name]}' for name in there)}).{_reduced(panel)}"
@@ -121,15 +121,15 @@ def _order(rival: Mapping[str, Any]) -> tuple[float, float]:
     return (numbers[0] if numbers else float("inf"), sum(values) / len(values) if values else 0.0)
 
 
-def _mark(axes: Axes, panel: Panel) -> None:
-    if panel["watermark"]:
-        axes.text(
-            0.02, 0.02, panel["watermark"], transform=axes.transAxes, color=ALERT, fontsize=8
-        )  # fmt: skip
+def _mark(made: Figure, panel: Panel) -> None:
+    if panel["watermark"]:  # below the axes, where nothing is drawn
+        made.supxlabel(panel["watermark"], x=0.99, ha="right", color=ALERT, fontsize=8)
 
 
 def _reduced(panel: Panel) -> str:
-    return f" {panel['watermark'].capitalize()}." if panel["watermark"] else ""
+    # Not str.capitalize, which makes "resnet34" of "ResNet34".
+    mark = panel["watermark"]
+    return f" {mark[0].upper()}{mark[1:]}." if mark else ""
 
 
 def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
