@@ -29,10 +29,10 @@ def start(*arguments: str, pause: float = 0.0, **popen: object) -> subprocess.Po
     )
 
 
-def run(*arguments: str, **popen: object) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, seconds: float = 600, **popen: object) -> subprocess.CompletedProcess[str]:
     """Run `adabelief ARGUMENTS` to its end."""
     process = start(*arguments, **popen)  # type: ignore[arg-type]
-    out, err = process.communicate(timeout=600)
+    out, err = process.communicate(timeout=seconds)
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 

@@ -1,0 +1,71 @@
+"""Presets of full size begin, are killed, and go on: real networks, some steps, the same bytes.
+
+On CIFAR-10's images where ADABELIEF_CIFAR10 names them, else on embedded ones in their shape.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from adabelief.lab.study import Result
+from adabelief.lab.workloads import WORKLOADS
+from pictures import write
+from processes import group_members, kill, run, start, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+# Data that are here in place of those that are not; sizes of networks and images are kept.
+ALTERED = {
+    "cifar10": () if os.environ.get("ADABELIEF_CIFAR10") else ("data=embedded",),
+    "imagenet": ("whole=false", "batch_size=8"),  # tests/pictures.py writes 36 images
+    "detection": ("data=trees",),
+}
+FULL = [
+    *[("cifar10-vgg11", preset) for preset in ("authors", "paper", "fair")],
+    # Presets of one data set differ in what a network has no part in.
+    *[(f"cifar10-{network}", "authors") for network in ("resnet34", "densenet121")],
+    *[("imagenet-resnet18", preset) for preset in ("authors", "paper", "fair")],
+    *[("detection-fasterrcnn", preset) for preset in ("authors", "fair")],
+]
+
+
+def test_every_preset_of_full_size_is_among_them() -> None:
+    sizes = {
+        (name.partition("-")[0], preset)
+        for name, workload in WORKLOADS.items()
+        for preset in workload.presets
+        if workload.published and preset not in ("quick", "smoke")
+    }
+    here = {(name.partition("-")[0], preset) for name, preset in FULL}
+    assert sizes - here == {("cifar100", preset) for preset in ("authors", "paper", "fair")}
+
+
+@pytest.mark.parametrize(("workload", "preset"), FULL)
+def test_a_full_preset_killed_in_its_middle_ends_with_the_same_bytes(
+    workload: str, preset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADABELIEF_IMAGENET", str(write(tmp_path / "images")))
+    options = [f"--option={each}" for each in ALTERED[workload.partition("-")[0]]]
+    size = ("--preset", preset, "--steps", "3", "--eval-every", "2")
+    command = ("run", workload, "adabelief", "--lr", "0.001", *size, *options, "--out")
+
+    whole = tmp_path / "whole"
+    ended = run(*command, str(whole), seconds=1800)
+    assert ended.returncode == 0, ended.stderr
+    (expected,) = whole.glob("runs/*/metrics.jsonl")
+
+    killed = tmp_path / "killed"
+    process = start(*command, str(killed))
+    wait_until(lambda: any(killed.glob("runs/*/checkpoint.pt")), 900)
+    kill(process)
+    wait_until(lambda: not group_members(process.pid), 60)
+    assert not list(killed.glob("runs/*/result.json")), "killed after its end: the test is void"
+    again = run(*command, str(killed), seconds=1800)
+    assert again.returncode == 0, again.stderr
+    (metrics,) = killed.glob("runs/*/metrics.jsonl")
+    assert metrics.read_bytes() == expected.read_bytes()
+    result = Result.model_validate_json((metrics.parent / "result.json").read_bytes())
+    assert (result.status, result.resumed) == ("ok", 1)
