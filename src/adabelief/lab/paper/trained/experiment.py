@@ -64,7 +64,7 @@ def _table(experiment: Experiment, reported: Reported, comparison: Comparison) -
     )
     last = ("difference", f"within {reported.tolerance}") if judged else ()
     note = [
-        f"{comparison.headline}. " + " ".join(comparison.summary),
+        f"{comparison.headline} " + " ".join(comparison.summary),
         f"Ours: mean ± half the 95 % interval over {study.settings.seeds} paired seeds.",
         *(f"{source}: {reported.sources[source]}." for source in sources),
     ]
