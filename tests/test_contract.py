@@ -72,6 +72,12 @@ def test_a_wrong_workload_is_refused_with_what_it_returned(
         rehearse(workload, PRESET)
 
 
+def test_a_study_that_goes_on_is_not_evaluated_beforehand_but_built_and_trained() -> None:
+    rehearse(odd(metrics={"accuracy": None}), PRESET, evaluate=False)
+    with pytest.raises(ContractError, match="step must return a mapping with"):
+        rehearse(odd(logged="nothing"), PRESET, evaluate=False)
+
+
 def test_a_build_that_returns_something_else_is_named() -> None:
     wrong = load(f"{TINY}:wrong_task").workload
     with pytest.raises(ContractError, match="build must return a Task, got int 3"):

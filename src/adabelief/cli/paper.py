@@ -130,7 +130,7 @@ def _conduct(
     now = progress(study, results_of(study, store))
     if now.runs == now.total_runs:
         return
-    rehearse(loaded.workload, study.settings)
+    rehearse(loaded.workload, study.settings, evaluate=not store.begun())
     store.open(study)
     at_once = workers or as_many(study)
     engine = partial(LocalEngine, store.root, study.workload, at_once)

@@ -80,8 +80,9 @@ def run(
         point = {"lr": middle if lr is None else lr, **pairs(given, "--set")}
         one = study.single_run(rival, point, seed)
         check_arguments(one.optimizer, optimizer_class(one.optimizer), one.hyperparameters)
-        rehearse(loaded.workload, study.settings)
-        folder = Store(out).folder(one)
+        store = Store(out)
+        rehearse(loaded.workload, study.settings, evaluate=one.key not in store.begun())
+        folder = store.folder(one)
         _train(folder, one, out, loaded.source or workload, quiet=as_json)
         result = folder.result()
         assert result is not None

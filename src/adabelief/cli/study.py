@@ -112,7 +112,7 @@ def compare(
             parallel=parallel,
         )
         store = Store(folder)
-        rehearse(loaded.workload, study.settings)
+        rehearse(loaded.workload, study.settings, evaluate=not store.begun())
         store.open(study, any_code=any_code)
         at_once = workers or as_many(study)
 

@@ -50,8 +50,14 @@ def metrics_of(workload: Workload, metrics: object) -> dict[str, float]:
     return {name: _number(workload, "evaluate", name, metrics[name]) for name in names}
 
 
-def rehearse(workload: Workload, preset: Preset) -> None:
+def rehearse(workload: Workload, preset: Preset, *, evaluate: bool = True) -> None:
     """Build the task once, train one step and evaluate: mistakes show before a study begins.
+
+    Args:
+        workload: whose task.
+        preset: its size.
+        evaluate: not needed by a study that goes on: at a full size it takes minutes, and what
+            may have gone since then, such as data, is missed in building.
 
     Raises:
         ContractError: something returned is of the wrong kind.
@@ -75,7 +81,8 @@ def rehearse(workload: Workload, preset: Preset) -> None:
             for name, module in task.modules.items()
         }
         loss_of(workload, task.step(0, optimizers))
-        metrics_of(workload, task.evaluate("valid"))
+        if evaluate:
+            metrics_of(workload, task.evaluate("valid"))
     except LabError:
         raise
     except Exception as error:
