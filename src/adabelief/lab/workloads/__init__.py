@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adabelief.lab.workload import Workload
-from adabelief.lab.workloads import cifar, detection, fashion_mnist, imagenet
+from adabelief.lab.workloads import cifar, detection, fashion_mnist, imagenet, words
 
 WORKLOADS: Mapping[str, Workload] = {
     "fashion-mnist": fashion_mnist.workload,
     **cifar.WORKLOADS,
     "imagenet-resnet18": imagenet.workload,
     "detection-fasterrcnn": detection.workload,
+    **words.WORKLOADS,
 }

@@ -1,0 +1,100 @@
+"""Texts that language models are trained on: two known ones, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from adabelief.lab.data import penn, sotu
+from adabelief.lab.data.words import SPLITS, UNKNOWN, Corpus, corpus, words
+from adabelief.lab.errors import LabError, MissingDataError
+
+# Of a single file's lines, in their order: the rest is trained on.
+_VALID_SHARE = _TEST_SHARE = 0.05
+
+
+@lru_cache(maxsize=2)
+def load(name: str, vocabulary: int) -> Corpus:
+    """The text `name` as numbered words.
+
+    Args:
+        name: "ptb", "sotu", or a path: of a folder with train.txt, valid.txt and test.txt, or of
+            one file, whose last lines are held out. UTF-8, a line a paragraph or sentence.
+        vocabulary: words that the model knows. A text that has `<unk>` in it was cut to its
+            vocabulary by somebody and is taken as it stands; of any other the most frequent words
+            are taken.
+
+    Raises:
+        MissingDataError: it is not there.
+        LabError: it is empty, is no UTF-8, or has more words than `vocabulary` and `<unk>` too.
+    """
+    if vocabulary < 3:
+        msg = (
+            f"vocabulary must be at least 3, of which {UNKNOWN} and <eos> are two, got {vocabulary}"
+        )
+        raise LabError(msg)
+    found = KNOWN[name](vocabulary) if name in KNOWN else _own(Path(name), vocabulary)
+    if len(found.vocabulary) > vocabulary:
+        msg = (
+            f"text {name!r} has a vocabulary of {len(found.vocabulary)} words and {UNKNOWN} for "
+            f"others: the option vocabulary must be at least that, got {vocabulary}"
+        )
+        raise LabError(msg)
+    return found
+
+
+def _sotu(vocabulary: int) -> Corpus:
+    text = sotu.load()
+    return corpus({split: map(words, getattr(text, split)) for split in SPLITS}, vocabulary)
+
+
+KNOWN: Mapping[str, Callable[[int], Corpus]] = {
+    "ptb": lambda vocabulary: penn.load(),
+    "sotu": _sotu,
+}
+
+
+def _own(path: Path, vocabulary: int) -> Corpus:
+    if path.is_dir():
+        names = {split: path / f"{split}.txt" for split in SPLITS}
+        if missing := [file.name for file in names.values() if not file.is_file()]:
+            msg = f"{path}: missing {', '.join(missing)}; a folder has one file for each split"
+            raise MissingDataError(msg)
+        lines: Mapping[str, Sequence[str]] = {split: _lines(file) for split, file in names.items()}
+    elif path.is_file():
+        lines = _divided(path, _lines(path))
+    else:
+        msg = f"text must be {', '.join(KNOWN)}, or the path of a file or folder, got {str(path)!r}"
+        raise MissingDataError(msg)
+    if any(UNKNOWN in line.split() for line in lines["train"]):
+        return corpus({split: map(str.split, each) for split, each in lines.items()})
+    return corpus({split: map(words, each) for split, each in lines.items()}, vocabulary)
+
+
+def _lines(file: Path) -> list[str]:
+    content = file.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        msg = f"{file} must be UTF-8, got byte 0x{content[error.start]:02x} in line {line}"
+        raise LabError(msg) from None
+    lines = [line for line in text.split("\n") if line.strip()]
+    if not lines:
+        msg = f"{file} must have text, got {len(content)} bytes without any"
+        raise LabError(msg)
+    return lines
+
+
+def _divided(file: Path, lines: Sequence[str]) -> dict[str, Sequence[str]]:
+    valid, test = (max(1, round(share * len(lines))) for share in (_VALID_SHARE, _TEST_SHARE))
+    train = len(lines) - valid - test
+    if train < 1:
+        msg = f"{file} must have at least 3 lines, one for each split, got {len(lines)}"
+        raise LabError(msg)
+    return {
+        "train": lines[:train],
+        "valid": lines[train : train + valid],
+        "test": lines[train + valid :],
+    }
