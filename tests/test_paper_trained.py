@@ -21,11 +21,12 @@ from adabelief.lab.load import Loaded, load
 from adabelief.lab.paper import reproduce
 from adabelief.lab.paper.catalogue import EXPERIMENTS
 from adabelief.lab.paper.exhibit import Findings
+from adabelief.lab.paper.trained.claims import belief_verdict
 from adabelief.lab.paper.trained.drawing import draw
 from adabelief.lab.paper.trained.experiment import findings
 from adabelief.lab.paper.trained.reported import read
 from adabelief.lab.paper.trained.studies import exhibit
-from adabelief.lab.paper.trained.vision import DETECTION, FIG4, NOISE, TABLE2, belief_verdict
+from adabelief.lab.paper.trained.vision import DETECTION, FIG4, NOISE, TABLE2
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Run, Study
 from adabelief.lab.workloads import WORKLOADS

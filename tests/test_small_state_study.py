@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from adabelief import AdaBelief
+from adabelief.lab import next_token
 from adabelief.lab.contract import rehearse
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
+from adabelief.lab.next_token import windows
 from adabelief.lab.search import LogRange
 from adabelief.lab.workload import Workload
 
@@ -47,7 +49,6 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Modules]:
     )
 
     yield Modules(controls, page, study, text, updates, verdict)
-    text.byte_streams.cache_clear()
     text.word_streams.cache_clear()
 
 
@@ -85,12 +86,12 @@ def test_weights_and_order_follow_from_their_own_seed(name: str) -> None:
     assert torch.equal(same_batch, batch)
 
 
-def test_windows_follow_each_other_and_targets_are_one_token_later(modules: Modules) -> None:
-    inputs, targets = modules.text.windows(torch.arange(14), 4)
+def test_windows_follow_each_other_and_targets_are_one_token_later() -> None:
+    inputs, targets = windows(torch.arange(14), 4)
     assert inputs.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
     assert torch.equal(targets, inputs + 1)
-    assert len(modules.text.windows(torch.arange(12), 4)[0]) == 2  # the last has no target
-    assert len(modules.text.windows(torch.arange(14), 4, 2)[0]) == 2
+    assert len(windows(torch.arange(12), 4)[0]) == 2  # the last has no target
+    assert len(windows(torch.arange(14), 4, 2)[0]) == 2
 
 
 def test_words_are_numbered_by_frequency_in_the_train_split(modules: Modules) -> None:
@@ -103,21 +104,15 @@ def test_words_are_numbered_by_frequency_in_the_train_split(modules: Modules) ->
 
 
 def test_words_of_an_address(modules: Modules) -> None:
-    found = list(modules.text._words(["The Nation's 1,234 ships, and 3.", "A-b"]))
+    found = list(modules.text._ended(["The Nation's 1,234 ships, and 3.", "A-b"]))
     assert found == ["the", "nation's", "N", "ships", "and", "N", "<eos>", "a", "b", "<eos>"]
-
-
-def test_bytes_are_those_of_the_text(modules: Modules) -> None:
-    stream = modules.text.byte_streams()["train"]
-    assert bytes(stream[:15].tolist()) == b"Fellow-Citizens"
-    assert (stream == ord("\n")).sum() == 213  # between 214 addresses
 
 
 @pytest.mark.parametrize("name", ["lstm", "gpt"])
 def test_loss_of_a_split_is_the_mean_over_all_its_tokens(
-    name: str, modules: Modules, monkeypatch: pytest.MonkeyPatch
+    name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules.text, "_EVALUATION_BATCH", 7)  # 20 windows: 7, 7 and 6
+    monkeypatch.setattr(next_token, "_EVALUATION_BATCH", 7)  # 20 windows: 7, 7 and 6
     found = workload(name)
     task: Any = found.build(found.presets["smoke"], 1, 2)
     inputs, targets = task._splits["test"]

@@ -219,3 +219,15 @@ def test_a_text_that_nobody_knows_is_refused(tmp_path: Path) -> None:
         text.load(str(tmp_path / "nothing"), 10)
     with pytest.raises(LabError, match=r"vocabulary must be at least 3, .* got 2"):
         text.load("sotu", 2)
+
+
+def test_bytes_are_those_of_the_text(tmp_path: Path) -> None:
+    stream = text.load_bytes("sotu")["train"]
+    assert bytes(stream[:15].tolist()) == b"Fellow-Citizens"
+    assert (stream == ord("\n")).sum() == 213  # between 214 addresses
+    file = tmp_path / "own.txt"
+    file.write_text("Één\ntwo\nthree\n")
+    made = text.load_bytes(str(file))
+    assert {split: bytes(each.tolist()).decode() for split, each in made.items()} == {
+        "train": "Één", "valid": "two", "test": "three"
+    }  # fmt: skip

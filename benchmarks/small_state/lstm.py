@@ -7,6 +7,7 @@ from benchmarks.small_state import text
 from pydantic import Field
 from torch import Tensor, nn
 
+from adabelief.lab.next_token import NextToken
 from adabelief.lab.workload import Preset, Workload
 
 
@@ -32,7 +33,7 @@ class LSTM(nn.Module):
         return self.logits(hidden)
 
 
-def build(preset: Preset, init_seed: int, data_seed: int) -> text.NextToken:
+def build(preset: Preset, init_seed: int, data_seed: int) -> NextToken:
     """The task of one run; the global random state is left as it was."""
     options = Options.model_validate(preset.options)
     streams = text.word_streams(options.vocabulary)

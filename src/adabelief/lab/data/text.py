@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from adabelief.lab.data import penn, sotu
 from adabelief.lab.data.words import SPLITS, UNKNOWN, Corpus, corpus, words
 from adabelief.lab.errors import LabError, MissingDataError
@@ -55,21 +58,46 @@ KNOWN: Mapping[str, Callable[[int], Corpus]] = {
 }
 
 
+@lru_cache(maxsize=2)
+def load_bytes(name: str) -> Mapping[str, Tensor]:
+    """The text `name` as UTF-8 bytes of each split, int64 (bytes,), with a line feed between lines.
+
+    Args:
+        name: "sotu", or a path as for `load`.
+
+    Raises:
+        MissingDataError: it is not there.
+        LabError: it is empty, or is no UTF-8.
+    """
+    if name == "sotu":
+        text = sotu.load()
+        lines: Mapping[str, Sequence[str]] = {split: getattr(text, split) for split in SPLITS}
+    else:
+        lines = _own_lines(Path(name), "sotu")
+    return {
+        split: torch.frombuffer(bytearray("\n".join(each).encode()), dtype=torch.uint8).long()
+        for split, each in lines.items()
+    }
+
+
 def _own(path: Path, vocabulary: int) -> Corpus:
+    lines = _own_lines(path, ", ".join(KNOWN))
+    if any(UNKNOWN in line.split() for line in lines["train"]):
+        return corpus({split: map(str.split, each) for split, each in lines.items()})
+    return corpus({split: map(words, each) for split, each in lines.items()}, vocabulary)
+
+
+def _own_lines(path: Path, known: str) -> Mapping[str, Sequence[str]]:
     if path.is_dir():
         names = {split: path / f"{split}.txt" for split in SPLITS}
         if missing := [file.name for file in names.values() if not file.is_file()]:
             msg = f"{path}: missing {', '.join(missing)}; a folder has one file for each split"
             raise MissingDataError(msg)
-        lines: Mapping[str, Sequence[str]] = {split: _lines(file) for split, file in names.items()}
-    elif path.is_file():
-        lines = _divided(path, _lines(path))
-    else:
-        msg = f"text must be {', '.join(KNOWN)}, or the path of a file or folder, got {str(path)!r}"
-        raise MissingDataError(msg)
-    if any(UNKNOWN in line.split() for line in lines["train"]):
-        return corpus({split: map(str.split, each) for split, each in lines.items()})
-    return corpus({split: map(words, each) for split, each in lines.items()}, vocabulary)
+        return {split: _lines(file) for split, file in names.items()}
+    if path.is_file():
+        return _divided(path, _lines(path))
+    msg = f"text must be {known}, or the path of a file or folder, got {str(path)!r}"
+    raise MissingDataError(msg)
 
 
 def _lines(file: Path) -> list[str]:

@@ -15,6 +15,7 @@ from adabelief.lab.paper.table1 import TABLE1
 from adabelief.lab.paper.theorems.theorem21 import THEOREM21
 from adabelief.lab.paper.theorems.theorem22 import THEOREM22
 from adabelief.lab.paper.trained.experiment import Experiment
+from adabelief.lab.paper.trained.language import LANGUAGE
 from adabelief.lab.paper.trained.vision import VISION
 
 ANALYTICAL: tuple[Exhibit, ...] = (
@@ -29,9 +30,13 @@ ANALYTICAL: tuple[Exhibit, ...] = (
 )
 
 # One word for several.
-SETS: Mapping[str, Sequence[Exhibit | Experiment]] = {"analytical": ANALYTICAL, "vision": VISION}
+SETS: Mapping[str, Sequence[Exhibit | Experiment]] = {
+    "analytical": ANALYTICAL,
+    "vision": VISION,
+    "language": LANGUAGE,
+}
 EXHIBITS = {exhibit.name: exhibit for exhibit in ANALYTICAL}
-EXPERIMENTS = {experiment.name: experiment for experiment in VISION}
+EXPERIMENTS = {experiment.name: experiment for experiment in (*VISION, *LANGUAGE)}
 NAMES = (*EXHIBITS, *EXPERIMENTS)
 
 
@@ -48,5 +53,5 @@ def chosen(names: list[str]) -> list[Exhibit | Experiment]:
             msg = f"the exhibit must be one of {known}, got {name!r}"
             raise LabError(msg)
         wanted |= {each.name for each in SETS[name]} if name in SETS else {name}
-    everything: tuple[Exhibit | Experiment, ...] = (*ANALYTICAL, *VISION)
+    everything: tuple[Exhibit | Experiment, ...] = (*ANALYTICAL, *VISION, *LANGUAGE)
     return [each for each in everything if each.name in wanted]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adabelief.lab.workload import Workload
-from adabelief.lab.workloads import cifar, detection, fashion_mnist, imagenet, words
+from adabelief.lab.workloads import cifar, detection, fashion_mnist, gpt, imagenet, words
 
 WORKLOADS: Mapping[str, Workload] = {
     "fashion-mnist": fashion_mnist.workload,
@@ -13,4 +13,5 @@ WORKLOADS: Mapping[str, Workload] = {
     "imagenet-resnet18": imagenet.workload,
     "detection-fasterrcnn": detection.workload,
     **words.WORKLOADS,
+    "sotu-gpt": gpt.workload,
 }

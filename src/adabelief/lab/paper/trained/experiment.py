@@ -23,6 +23,7 @@ class Experiment:
         workloads: one study each, in the order of the panels.
         claims: the paper's, about the panels that there are.
         limits: what it can and cannot show where training is reduced.
+        contradictions: what, as the paper's text or figure has it, as the authors' code has it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Experiment:
     workloads: tuple[str, ...]
     claims: Callable[[Sequence[Comparison]], Sequence[Claim]]
     limits: str
+    contradictions: tuple[tuple[str, str, str], ...] = ()
 
 
 def full(comparison: Comparison) -> bool:
@@ -45,9 +47,16 @@ def findings(experiment: Experiment, comparisons: Sequence[Comparison]) -> Findi
     tables = [_table(experiment, reported, each) for each in comparisons]
     return Findings(
         {"panels": [_panel(reported, each) for each in comparisons], "sources": reported.sources},
-        [*tables, _runs(comparisons)],
+        [*tables, *_contradictions(experiment), _runs(comparisons)],
         list(experiment.claims(comparisons)),
     )
+
+
+def _contradictions(experiment: Experiment) -> list[Table]:
+    if not experiment.contradictions:
+        return []
+    head = ("what", "text and figures", "code and stored runs")
+    return [Table("Where text and code differ", head, experiment.contradictions)]
 
 
 def _table(experiment: Experiment, reported: Reported, comparison: Comparison) -> Table:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from adabelief.lab.analysis.comparison import Comparison
-from adabelief.lab.paper.exhibit import Claim, Verdict
-from adabelief.lab.paper.trained.experiment import Experiment, against, full, highest
+from adabelief.lab.paper.exhibit import Claim
+from adabelief.lab.paper.trained.claims import belief, by_more
+from adabelief.lab.paper.trained.experiment import Experiment, against, highest
 
 _FIGURE_4 = (
     "adabelief", "sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw", "fromage",
@@ -23,36 +24,14 @@ def _fig4(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
         title = comparison.study.title
         says = f"{title}: of the nine optimizers AdaBelief has the highest test accuracy"
         yield highest(comparison, "figure 4", says, _FIGURE_4)
-        yield _belief(comparison, "section 2")
+        yield belief(comparison, "section 2")
         yield Claim(
             "figure 4",
             f"{title}: AdaBelief is better than SGD with its momentum",
             f"{against(comparison, 'sgd')}; {against(comparison, 'sgd-two-decays')}, which the "
             "authors have too, and do not show",
-            _by_more(comparison, 0.0, ("sgd", "sgd-two-decays")),
+            by_more(comparison, 0.0, ("sgd", "sgd-two-decays")),
         )
-
-
-def _belief(comparison: Comparison, source: str) -> Claim:
-    """Adam is beaten by the belief, or by the place of ε alone."""
-    adam, eadam = comparison.pairing("adam"), comparison.pairing("eadam")
-    verdict: Verdict = "not tested"
-    if full(comparison) and adam and eadam and adam.difference and eadam.difference:
-        verdict = belief_verdict(adam.difference.mean, eadam.difference.mean)
-    return Claim(
-        source,
-        f"{comparison.study.title}: what AdaBelief gains over Adam, it gains by the belief",
-        f"{against(comparison, 'adam')}, {against(comparison, 'eadam')}, which has AdaBelief's ε "
-        "and no belief",
-        verdict,
-    )
-
-
-def belief_verdict(over_adam: float, over_eadam: float) -> Verdict:
-    """Most of what is gained over Adam must be gained over EAdam too."""
-    if over_adam <= 0 or over_eadam <= 0:
-        return "does not hold"
-    return "holds" if over_eadam > 0.5 * over_adam else "holds in part"
 
 
 def _table2(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
@@ -64,30 +43,15 @@ def _table2(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
             f"ImageNet: AdaBelief comes within {_BELOW_SGD} of SGD",
             f"{against(comparison, 'sgd')}; {against(comparison, 'sgd-late')}, which has "
             "AdaBelief's schedule",
-            _by_more(comparison, -_BELOW_SGD - NOISE, ("sgd", "sgd-late")),
+            by_more(comparison, -_BELOW_SGD - NOISE, ("sgd", "sgd-late")),
         )
         yield Claim(
             "table 2",
             f"ImageNet: AdaBelief is {_OVER_ADAMW} better than AdamW",
             f"{against(comparison, 'adamw')} with AdamW's usual recipe, "
             f"{against(comparison, 'adamw-1e-2')}, which has AdaBelief's decay and schedule",
-            _by_more(comparison, _OVER_ADAMW - NOISE, ("adamw", "adamw-1e-2")),
+            by_more(comparison, _OVER_ADAMW - NOISE, ("adamw", "adamw-1e-2")),
         )
-
-
-def _by_more(comparison: Comparison, percent: float, rivals: Sequence[str]) -> Verdict:
-    """Whether AdaBelief is more than that better than each of them; "in part": than one of them."""
-    if not full(comparison):
-        return "not tested"
-    differences = [
-        pairing.difference.mean
-        for name in rivals
-        if (pairing := comparison.pairing(name)) and pairing.difference
-    ]
-    reached = [100 * difference > percent for difference in differences]
-    if reached and all(reached):
-        return "holds"
-    return "holds in part" if any(reached) else "does not hold"
 
 
 def _detection(comparisons: Sequence[Comparison]) -> Iterator[Claim]:

@@ -1,0 +1,61 @@
+"""Claims that figures of trained networks share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from adabelief.lab.analysis.comparison import Comparison
+from adabelief.lab.paper.exhibit import Claim, Verdict
+from adabelief.lab.paper.trained.experiment import against, full
+
+
+def belief(comparison: Comparison, source: str) -> Claim:
+    """Adam is beaten by the belief, or by the place of ε alone."""
+    over_adam, over_eadam = gain(comparison, "adam"), gain(comparison, "eadam")
+    verdict: Verdict = "not tested"
+    if full(comparison) and over_adam is not None and over_eadam is not None:
+        verdict = belief_verdict(over_adam, over_eadam)
+    return Claim(
+        source,
+        f"{comparison.study.title}: what AdaBelief gains over Adam, it gains by the belief",
+        f"{against(comparison, 'adam')}, {against(comparison, 'eadam')}, which has AdaBelief's ε "
+        "and no belief",
+        verdict,
+    )
+
+
+def belief_verdict(over_adam: float, over_eadam: float) -> Verdict:
+    """Most of what is gained over Adam must be gained over EAdam too."""
+    if over_adam <= 0 or over_eadam <= 0:
+        return "does not hold"
+    return "holds" if over_eadam > 0.5 * over_adam else "holds in part"
+
+
+def by_more(comparison: Comparison, least: float, rivals: Sequence[str]) -> Verdict:
+    """Whether AdaBelief is more than that better than each of them; "in part": than one of them.
+
+    Args:
+        comparison: of which.
+        least: in the unit that is shown.
+        rivals: names.
+    """
+    if not full(comparison):
+        return "not tested"
+    gains = [gain(comparison, name) for name in rivals]
+    reached = [each > least for each in gains if each is not None]
+    if reached and all(reached):
+        return "holds"
+    return "holds in part" if any(reached) else "does not hold"
+
+
+def gain(comparison: Comparison, rival: str) -> float | None:
+    """How much better the subject is in the mean of pairs, in the unit that is shown.
+
+    Negative if it is worse; None without a pair.
+    """
+    pairing = comparison.pairing(rival)
+    if pairing is None or pairing.difference is None:
+        return None
+    metric = comparison.study.primary_metric
+    difference = metric.shown(pairing.difference.mean)
+    return difference if metric.direction == "max" else -difference
