@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,10 +19,20 @@ from adabelief.lab.columns import IGNORED, Pieces, columns, padded_pairs
 from adabelief.lab.conformance import check
 from adabelief.lab.data.words import Corpus
 from adabelief.lab.models.awd_lstm import AWDLSTM, DropLSTM, Dropouts
+from adabelief.lab.paper import threads
 from adabelief.lab.workloads import WORKLOADS
+
+# Two threads wait for each other at every one of so small products, where others compute too.
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 NONE = Dropouts(0, 0, 0, 0, 0)
 WORDS = 11
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    with threads.one_thread():
+        yield
 
 
 def corpus(tokens: int = 400) -> Corpus:
