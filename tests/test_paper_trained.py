@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,19 @@ def test_the_command_runs_a_study_resumes_it_and_writes_the_page(tmp_path: Path)
     page = (tmp_path / "paper" / "index.html").read_text("utf-8")
     assert "not tested" in page
     assert "| AdaBelief |" in (tmp_path / "paper.md").read_text("utf-8")
+
+
+def test_the_tolerance_of_figure_5_is_what_two_runs_of_one_recipe_differ_by() -> None:
+    reported = read("fig5")
+    differences = [
+        abs(sources["stored"]["best"] - sources["rerun"]["best"])
+        for panel in reported.panels.values()
+        for sources in panel.values()
+        if {"stored", "rerun"} <= sources.keys() and sources["stored"]["epochs"] > 180
+    ]
+    assert len(differences) == 16
+    assert reported.tolerance is not None
+    assert max(differences) < reported.tolerance < max(differences) + 0.1
+    middle = statistics.median(differences)
+    said = f"differ by {middle:.2f} in the median and {max(differences):.2f} at most"
+    assert said in reported.reason

@@ -63,7 +63,7 @@ class DropLSTM(nn.Module):
         drop: share of `weight_hh` that is zero in training.
         frozen: no gradient reaches `weight_hh`. So it is in the authors' code: its WeightDrop
             hands the layer a new parameter each time, and the one that the optimizer has is never
-            trained (issue: the published perplexities are of such a model).
+            trained. The published perplexities are of such models.
     """
 
     def __init__(self, inputs: int, width: int, drop: float, *, frozen: bool = False) -> None:

@@ -8,6 +8,11 @@ from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.paper.exhibit import Claim, Verdict
 from adabelief.lab.paper.trained.experiment import against, full
 
+# Of figures 4 and 5.
+NINE = (
+    "adabelief", "sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw", "fromage",
+)  # fmt: skip
+
 
 def belief(comparison: Comparison, source: str) -> Claim:
     """Adam is beaten by the belief, or by the place of ε alone."""

@@ -6,19 +6,15 @@ from collections.abc import Iterator, Sequence
 
 from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.paper.exhibit import Claim
-from adabelief.lab.paper.trained.claims import belief, by_more
+from adabelief.lab.paper.trained.claims import NINE, belief, by_more
 from adabelief.lab.paper.trained.experiment import Experiment, against, highest
-
-_FIGURE_5 = (
-    "adabelief", "sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw", "fromage",
-)  # fmt: skip
 
 
 def _fig5(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
     for comparison in comparisons:
         title = comparison.study.title
         says = f"{title}: of the nine optimizers AdaBelief has the lowest test perplexity"
-        yield highest(comparison, "figure 5", says, _FIGURE_5)
+        yield highest(comparison, "figure 5", says, NINE)
         yield belief(comparison, "section 2")
         yield Claim(
             "figure 5",
