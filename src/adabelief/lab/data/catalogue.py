@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from adabelief.lab.data import cifar, fashion_mnist, imagenet, penn, sotu, voc
+from adabelief.lab.data import cifar, fashion_mnist, imagenet, pairs, penn, sotu, voc
 from adabelief.lab.errors import LabError, MissingDataError
 
 
@@ -107,6 +107,23 @@ DATA: tuple[DataSet, ...] = (
         variable=penn.VARIABLE,
         files=tuple(penn.MD5),
         source="or the files of that name that everybody uses",
+    ),
+    DataSet(
+        name="help",
+        what="LibreOffice's help, 36,398 sentences and headings in English and German",
+        licence="MPL-2.0",
+        used_by="help-transformer; iwslt14-*: smoke",
+        load=lambda: pairs.load("help"),
+    ),
+    DataSet(
+        name="iwslt14",
+        what="IWSLT14, 174,272 sentences of talks in German and English",
+        licence="CC BY-NC-ND",
+        used_by="iwslt14-*: all but smoke",
+        load=lambda: pairs.load("iwslt14"),
+        variable=pairs.VARIABLE,
+        files=pairs.FILES,
+        source="fairseq's examples/translation/prepare-iwslt14.sh",
     ),
     DataSet(
         name="trees-voc",

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from adabelief.lab.data import penn, sotu
+from adabelief.lab.data import penn, sotu, utf8
 from adabelief.lab.data.words import SPLITS, UNKNOWN, Corpus, corpus, words
 from adabelief.lab.errors import LabError, MissingDataError
 
@@ -101,18 +101,7 @@ def _own_lines(path: Path, known: str) -> Mapping[str, Sequence[str]]:
 
 
 def _lines(file: Path) -> list[str]:
-    content = file.read_bytes()
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        msg = f"{file} must be UTF-8, got byte 0x{content[error.start]:02x} in line {line}"
-        raise LabError(msg) from None
-    lines = [line for line in text.split("\n") if line.strip()]
-    if not lines:
-        msg = f"{file} must have text, got {len(content)} bytes without any"
-        raise LabError(msg)
-    return lines
+    return [line for line in utf8.read(file).split("\n") if line.strip()]
 
 
 def _divided(file: Path, lines: Sequence[str]) -> dict[str, Sequence[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from adabelief.lab.rivals.arm import CONTROL, FILES, arm, l2
 from adabelief.lab.rivals.rival import Rival
 
@@ -56,4 +58,40 @@ def lstm(layers: int) -> tuple[Rival, ...]:
             decoupled_weight_decay=False, note="AdaBelief without the belief: g² for (g - m)²",
         ),
         *(() if small else mistuned),
+    )  # fmt: skip
+
+
+def transformer(lr: float = 1.5e-3) -> tuple[Rival, ...]:
+    """The optimizers of the authors' transformer experiments, which the paper does not have.
+
+    Args:
+        lr: highest of the schedule.
+    """
+    decay = 1e-4
+    sources = {
+        1.5e-3: "transformer-adabelief of the authors' repository",
+        5e-4: "fairseq-adabelief of the authors' repository",
+    }
+    theirs = sources[lr]
+    others: dict[str, Any] = {"betas": [0.9, 0.98], "weight_decay": decay}
+    note = "beta2 is 0.98, AdaBelief's 0.999"
+    return (
+        arm(
+            "adabelief", lr, theirs, eps=1e-16, weight_decay=decay, rectify=True,
+            note="decoupled and rectified",
+        ),
+        arm("adamw", lr, theirs, note=f"{note}; fairseq calls it adam", **others),
+        arm("radam", lr, theirs, decoupled_weight_decay=True, note=note, **others),
+        arm(
+            "adamw", lr, f"{CONTROL}: AdaBelief's beta2", name="adamw-0.999",
+            label="AdamW (beta2 0.999)", weight_decay=decay,
+        ),
+        arm(
+            "adabelief", lr, f"{CONTROL}: Algorithm 2", name="adabelief-unrectified",
+            label="AdaBelief (not rectified)", eps=1e-16, weight_decay=decay,
+        ),
+        arm(
+            "eadam", lr, f"{CONTROL}: AdaBelief's settings", eps=1e-16, weight_decay=decay,
+            note="AdaBelief, not rectified, without the belief: g² for (g - m)²",
+        ),
     )  # fmt: skip

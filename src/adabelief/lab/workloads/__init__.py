@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from adabelief.lab.workload import Workload
-from adabelief.lab.workloads import cifar, detection, fashion_mnist, gpt, imagenet, words
+from adabelief.lab.workloads import (
+    cifar,
+    detection,
+    fashion_mnist,
+    gpt,
+    imagenet,
+    translation,
+    words,
+)
 
 WORKLOADS: Mapping[str, Workload] = {
     "fashion-mnist": fashion_mnist.workload,
@@ -14,4 +22,5 @@ WORKLOADS: Mapping[str, Workload] = {
     "detection-fasterrcnn": detection.workload,
     **words.WORKLOADS,
     "sotu-gpt": gpt.workload,
+    **translation.WORKLOADS,
 }
