@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help compare test test-all compatibility check format bench small-state scaling loop images belief paper picture constraints
+.PHONY: help compare test test-all compatibility check format bench small-state scaling loop images words belief paper picture constraints
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,6 +63,9 @@ small-state: .venv/.installed ## train with small state and with float32; writes
 
 scaling: .venv/.ray ## what a study of 10 to 100,000 runs costs beside its runs; writes its table in docs/scaling.md
 	$(BIN)/python -m benchmarks.scaling
+
+words: .venv/.installed ## words a second of the lab's LSTM against torch.nn.LSTM; writes docs/words.md
+	$(BIN)/python -m benchmarks.words
 
 images: .venv/.installed ## images a second of the lab on the paper's networks; writes docs/images.md
 	$(BIN)/python -m benchmarks.images

@@ -1,6 +1,7 @@
 """Presets of full size begin, are killed, and go on: real networks, some steps, the same bytes.
 
-On CIFAR-10's images where ADABELIEF_CIFAR10 names them, else on embedded ones in their shape.
+On CIFAR-10's images and the Penn Treebank where ADABELIEF_CIFAR10 and ADABELIEF_PTB name them, else
+on embedded ones in their shape.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ ALTERED = {
     "cifar10": () if os.environ.get("ADABELIEF_CIFAR10") else ("data=embedded",),
     "imagenet": ("whole=false", "batch_size=8"),  # tests/pictures.py writes 36 images
     "detection": ("data=trees",),
+    "ptb": () if os.environ.get("ADABELIEF_PTB") else ("text=sotu",),
+    "sotu": (),
+    # A search with a network that has learned nothing goes on to its limit.
+    "help": ("averaged=2", "evaluated=4"),
+    "iwslt14": ("averaged=2", "evaluated=4", "text=help", "longest=256"),
 }
 FULL = [
     *[("cifar10-vgg11", preset) for preset in ("authors", "paper", "fair")],
@@ -29,6 +35,11 @@ FULL = [
     *[(f"cifar10-{network}", "authors") for network in ("resnet34", "densenet121")],
     *[("imagenet-resnet18", preset) for preset in ("authors", "paper", "fair")],
     *[("detection-fasterrcnn", preset) for preset in ("authors", "fair")],
+    ("ptb-lstm3", "authors"),
+    *[("ptb-lstm1", preset) for preset in ("paper", "fair")],
+    *[("sotu-lstm2", preset) for preset in ("authors", "paper", "fair")],
+    *[("help-transformer", preset) for preset in ("authors", "paper", "fair")],
+    *[("iwslt14-transformer", preset) for preset in ("authors", "paper", "fair")],
 ]
 
 

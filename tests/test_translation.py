@@ -18,7 +18,7 @@ from adabelief.lab.data.pairs import Pairs
 from adabelief.lab.data.subwords import BEGIN, END, PAD, Subwords
 from adabelief.lab.errors import LabError
 from adabelief.lab.models.beam import translate
-from adabelief.lab.models.translator import Attention, Layer, Translator, places
+from adabelief.lab.models.translator import Attention, Layer, Translator, layers_of, places
 from adabelief.lab.token_batches import TokenBatches
 from adabelief.lab.translation import Translation
 from adabelief.lab.workloads import WORKLOADS
@@ -93,7 +93,7 @@ def test_layers_are_those_of_torch() -> None:
     x, y = torch.randn(2, 3, 6, 16, dtype=torch.float64)
     padding = source == PAD
     mask = ~padding[:, None, None, :]
-    encoder, decoder = model.encoder[0], model.decoder[0]
+    (encoder, *_), (decoder, *_) = layers_of(model.encoder), layers_of(model.decoder)
     with torch.no_grad():
         ours = encoder.encode(x, mask)
         other = theirs(encoder, decoder=False)(x, src_key_padding_mask=padding)
@@ -334,9 +334,10 @@ def test_several_processes_are_refused_where_they_cannot_share(learned: Subwords
     assert "a pair for each of the 99 processes" in made.refuses(99, "ddp")
 
 
-@pytest.mark.parametrize("name", ["help-transformer", "iwslt14-transformer", "iwslt14-fairseq"])
-def test_the_workload_keeps_what_it_promises(name: str) -> None:
-    check(WORKLOADS[name], "smoke")
+def test_the_workload_keeps_what_it_promises() -> None:
+    workload = WORKLOADS["help-transformer"]
+    broken = [each for each in check(workload, workload.presets["smoke"]) if each.state == "broken"]
+    assert not broken
 
 
 def test_the_number_of_batches_of_the_embedded_pairs_is_the_one_that_presets_have() -> None:

@@ -232,7 +232,7 @@ def _summed(logits: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
 
 def _bleu(tokenization: Tokenization) -> Any:
     try:
-        from sacrebleu.metrics import BLEU  # noqa: PLC0415, an extra
+        from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415, an extra
     except ImportError as error:
         msg = f'BLEU needs sacrebleu: pip install "adabelief[translation]" ({error})'
         raise LabError(msg) from None

@@ -41,6 +41,8 @@ class Subwords:
         self._made.train_from_iterator(
             sentences, vocab_size=size, show_progress=False, special_tokens=list(_SPECIAL)
         )
+        # A process trains several runs on the same sentences.
+        self._known: dict[tuple[str, ...], list[list[int]]] = {}
 
     def __len__(self) -> int:
         """How many there are, with padding, begin and end."""
@@ -48,8 +50,11 @@ class Subwords:
 
     def numbers(self, sentences: Sequence[str]) -> list[list[int]]:
         """Of each sentence the subwords' numbers, and `END`."""
-        encoded = self._made.encode_batch(list(sentences), add_special_tokens=False)
-        return [[*each.ids, END] for each in encoded]
+        key = tuple(sentences)
+        if key not in self._known:
+            encoded = self._made.encode_batch(list(sentences), add_special_tokens=False)
+            self._known[key] = [[*each.ids, END] for each in encoded]
+        return self._known[key]
 
     def text(self, numbers: Sequence[int]) -> str:
         """The sentence that the numbers up to the first `END` spell."""

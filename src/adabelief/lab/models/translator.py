@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -100,6 +101,13 @@ class Layer(nn.Module):
         return self.after_perceptron(x + self.dropped(self.perceptron(x)))
 
 
+def layers_of(layers: nn.ModuleList) -> Iterator[Layer]:
+    """The layers, which torch's list has forgotten to be such."""
+    for layer in layers:
+        assert isinstance(layer, Layer)
+        yield layer
+
+
 class Cache(NamedTuple):
     """What decoding token by token needs of the past, n sentences at once.
 
@@ -176,7 +184,7 @@ class Translator(nn.Module):
         """See the class."""
         cache = self.begin(source)
         x = self._embedded(target, 0)
-        for layer, other in zip(self.decoder, cache.other, strict=True):
+        for layer, other in zip(layers_of(self.decoder), cache.other, strict=True):
             x = layer.decode(x, layer.own.seen(x), other, cache.mask, causal=True)
         return self._logits(x)
 
@@ -184,16 +192,17 @@ class Translator(nn.Module):
         """The source (n, s), encoded: what `following` begins with."""
         mask = (source != PAD)[:, None, None, :]
         x = self._embedded(source, 0)
-        for layer in self.encoder:
+        for layer in layers_of(self.encoder):
             x = layer.encode(x, mask)
-        other = tuple(layer.other.seen(x) for layer in self.decoder)
+        other = tuple(layer.other.seen(x) for layer in layers_of(self.decoder))
         return Cache((None,) * len(other), other, mask)
 
     def following(self, last: Tensor, place: int, cache: Cache) -> tuple[Tensor, Cache]:
         """Logits (n, vocabulary) of what follows token `last` (n,) at `place`, and a new cache."""
         x = self._embedded(last[:, None], place)
         own = []
-        for layer, before, other in zip(self.decoder, cache.own, cache.other, strict=True):
+        layers = layers_of(self.decoder)
+        for layer, before, other in zip(layers, cache.own, cache.other, strict=True):
             now = layer.own.seen(x)
             if before is not None:
                 now = (torch.cat([before[0], now[0]], 2), torch.cat([before[1], now[1]], 2))

@@ -5,6 +5,8 @@ Text of "iwslt14" is tokenized, so that its BLEU takes words as they stand.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -107,7 +109,12 @@ def _presets(text: dict[str, object], epoch: int, epochs: int, warmup: int) -> d
     """
     whole = {**text, "apart": epoch}
     schedule = Schedule(kind="rsqrt", warmup=warmup)
-    full = {"steps": epochs * epoch, "eval_every": epoch, "schedule": schedule, "options": whole}
+    full: dict[str, Any] = {
+        "steps": epochs * epoch,
+        "eval_every": epoch,
+        "schedule": schedule,
+        "options": whole,
+    }
     return {
         "fair": Preset(trials=7, seeds=5, search="space", **full),
         "paper": Preset(trials=25, seeds=3, search="paper", **full),

@@ -124,7 +124,7 @@ def _presets(name: str, layers: int) -> dict[str, Preset]:
             schedule=_SCRIPT, options={**whole, **_SMALL, "hold_out": False},
             watermark=(
                 f"reduced: widths {_SMALL['embedding']} and {_SMALL['width']}, {_QUICK_STEPS} "
-                f"pieces of {_SMALL['length']} words, less than an epoch of {_EPOCHS}"
+                f"pieces of {_SMALL['length']} words, less than the first of {_EPOCHS} epochs"
             ),
         ),
         "smoke": Preset(

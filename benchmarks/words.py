@@ -1,0 +1,236 @@
+"""Words a second of the lab's LSTM at the paper's size, against torch.nn.LSTM without ornaments.
+
+Contenders take turns in one process, in shuffled rounds, on the same words with the same optimizer,
+one thread: a bare loop over torch.nn.LSTM, and the lab's step without any dropout, with all of the
+recipe but weight drop, and with all of it. Beside it: what each rival's step costs of the whole.
+The text is the embedded one with as many words as the Penn Treebank has. Writes docs/words.json and
+docs/words.md.
+
+    python -m benchmarks.words [--rounds 9]
+    python -m benchmarks.words --table    # only writes the page anew, from the record
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import itertools
+import json
+import os
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, linear
+from torch.optim import Optimizer
+
+from adabelief.lab.carried import Carried
+from adabelief.lab.clocks import OptimizerClock
+from adabelief.lab.environment import environment
+from adabelief.lab.factory import make
+from adabelief.lab.load import load
+from adabelief.lab.random_state import seed
+from adabelief.lab.rivals import Rival
+from adabelief.lab.workload import Preset
+from adabelief.lab.workloads.words import build
+
+DOCS = Path(__file__).parent.parent / "docs"
+RECORD, PAGE = DOCS / "words.json", DOCS / "words.md"
+LAYERS = (1, 2, 3)
+STEPS, LENGTH, COLUMNS = 2, 70, 20
+WARM_UP = 1
+CLIP = 0.25
+NONE = {f"drop_{name}": 0.0 for name in ("words", "inputs", "hidden", "output", "recurrent")}
+# Options of the lab's contenders; the first is what torch.nn.LSTM does.
+OURS: Mapping[str, Mapping[str, float]] = {
+    "no dropout": {**NONE, "activation": 0.0, "slowness": 0.0},
+    "all but weight drop": {"drop_recurrent": 0.0},
+    "the recipe": {},
+}
+PLAIN = "torch.nn.LSTM"
+
+Steps = Callable[[], None]
+
+
+class Plain(nn.Module):
+    """What one writes with torch.nn.LSTM: the same layers, tied, nothing dropped."""
+
+    def __init__(self, vocabulary: int, layers: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, 400)
+        widths = [400, *[1150] * (layers - 1), 400]
+        self.layers = nn.ModuleList(nn.LSTM(*pair) for pair in itertools.pairwise(widths))
+        self.bias = nn.Parameter(torch.zeros(vocabulary))
+
+    def forward(self, words: Tensor, memory: list[Any]) -> tuple[Tensor, list[Any]]:
+        """Logits of (length, columns) words, and the memory after them."""
+        x, after = self.embedding(words), []
+        for layer, before in zip(self.layers, memory, strict=True):
+            x, state = layer(x, before)
+            after.append(tuple(each.detach() for each in state))
+        return linear(x, self.embedding.weight, self.bias), after
+
+
+def task_of(layers: int, options: Mapping[str, float]) -> Carried:
+    """The lab's task; every piece has the same length, so that words can be counted."""
+    sized = {"text": "sotu", "layers": layers, "length": LENGTH, "batch_size": COLUMNS, **options}
+    task = build(Preset(steps=1, eval_every=1, trials=1, seeds=1, options=sized), 0, 0)
+    task._varied = False
+    task._pieces._varied = False
+    return task
+
+
+def rival_of(layers: int) -> tuple[Rival, ...]:
+    """Who is compared at that depth; AdaBelief is the first."""
+    return load(f"ptb-lstm{layers}").workload.published
+
+
+def made(rival: Rival, model: nn.Module) -> Optimizer:
+    """Its optimizer, with what is published."""
+    arguments = {**rival.defaults, **rival.published}
+    return make(rival.optimizer, model.parameters(), arguments, rival.wrappers)
+
+
+def by_hand(layers: int) -> Steps:
+    """A bare loop."""
+    task = task_of(layers, {})
+    model = Plain(task._model.bias.numel(), layers)
+    optimizer = made(rival_of(layers)[0], model)
+
+    def steps() -> None:
+        memory: list[Any] = [None] * layers
+        for index in range(STEPS):
+            words, after = task.batch(index)
+            optimizer.zero_grad()
+            logits, memory = model(words, memory)
+            loss = cross_entropy(logits.flatten(0, 1), after.flatten())
+            loss.backward()
+            nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+            optimizer.step()
+            loss.item()
+
+    return steps
+
+
+def lab(layers: int, options: Mapping[str, float]) -> Steps:
+    """The lab's steps."""
+    task = task_of(layers, options)
+    optimizers = {"model": made(rival_of(layers)[0], task.modules["model"])}
+
+    def steps() -> None:
+        for index in range(STEPS):
+            task.step(index, optimizers)["loss"].item()
+
+    return steps
+
+
+def speeds(layers: int, rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of every contender in every round."""
+    contenders = {
+        PLAIN: by_hand(layers),
+        **{name: lab(layers, options) for name, options in OURS.items()},
+    }
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + WARM_UP):
+        for name in random.sample(list(contenders), len(contenders)):
+            gc.collect()
+            start = time.process_time()
+            contenders[name]()
+            if number >= WARM_UP:
+                found[name].append(time.process_time() - start)
+    return found
+
+
+def shares(layers: int, rounds: int) -> dict[str, float]:
+    """For each rival, the median of its step's share of the time of a whole one."""
+    task, found = task_of(layers, {}), {}
+    for rival in rival_of(layers):
+        optimizer = made(rival, task.modules["model"])
+        clock = OptimizerClock([optimizer])
+        own = []
+        for number in range(rounds + WARM_UP):
+            before, start = clock.seconds, time.perf_counter()
+            task.step(number, {"model": optimizer})
+            if number >= WARM_UP:
+                own.append((clock.seconds - before) / (time.perf_counter() - start))
+        found[rival.name] = statistics.median(own)
+    return found
+
+
+def record_of(rounds: int) -> dict[str, Any]:
+    """All times of all rounds."""
+    torch.set_num_threads(1)
+    load_average = os.getloadavg()[0]
+    seed(0)
+    cases = [
+        {"layers": layers, "speeds": speeds(layers, rounds), "shares": shares(layers, rounds)}
+        for layers in LAYERS
+    ]
+    return {"machine": environment(), "load_average": load_average, "cases": cases}
+
+
+def ratio(case: Mapping[str, Any], above: str, below: str) -> float:
+    """Median over rounds of the time of one, divided by the time of another."""
+    pairs = zip(case["speeds"][above], case["speeds"][below], strict=True)
+    return statistics.median(a / b for a, b in pairs)
+
+
+def page(record: Mapping[str, Any]) -> str:
+    """The tables in Markdown."""
+    facts, cases = record["machine"], record["cases"]
+    rounds = len(cases[0]["speeds"][PLAIN])
+    lines = [
+        "# The lab's LSTM beside torch.nn.LSTM",
+        "",
+        f"Written by `make words` from [words.json](words.json): torch {facts['torch']}, "
+        f"{facts['processor']}, {facts['threads']} thread, CPU time, {rounds} rounds; load average "
+        f"{record['load_average']:.1f} at the beginning. {COLUMNS} columns, {LENGTH} words a step, "
+        "the paper's widths, with AdaBelief. No GPU was here.",
+        "",
+        f"| layers | words a second, {PLAIN} | "
+        + " | ".join(f"{name}, of that" for name in OURS)
+        + " | weight drop, of the recipe's time |",
+        "| ---: |" + " ---: |" * (len(OURS) + 2),
+    ]
+    for case in cases:
+        plain = statistics.median(case["speeds"][PLAIN])
+        of = " | ".join(f"{100 * ratio(case, PLAIN, name):.1f} %" for name in OURS)
+        drop = 100 * (1 - ratio(case, "all but weight drop", "the recipe"))
+        lines.append(
+            f"| {case['layers']} | {STEPS * LENGTH * COLUMNS / plain:.0f} | {of} | {drop:.1f} % |"
+        )
+    lines += [
+        "",
+        "The optimizer's step, in percent of the time of a whole step of the recipe:",
+        "",
+        "| optimizer | " + " | ".join(f"{case['layers']} layers" for case in cases) + " |",
+        "| --- |" + " ---: |" * len(cases),
+    ]
+    for rival in rival_of(max(LAYERS)):
+        told = (case["shares"].get(rival.name) for case in cases)
+        row = " | ".join("–" if each is None else f"{100 * each:.1f}" for each in told)
+        lines.append(f"| {rival.label} | {row} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, unless only the page is wanted, and write record and page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args()
+    random.seed(0)
+    if not given.table:
+        RECORD.write_text(json.dumps(record_of(given.rounds), indent=1) + "\n")
+    text = page(json.loads(RECORD.read_text()))
+    PAGE.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
