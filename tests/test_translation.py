@@ -19,6 +19,7 @@ from adabelief.lab.data.subwords import BEGIN, END, PAD, Subwords
 from adabelief.lab.errors import LabError
 from adabelief.lab.models.beam import translate
 from adabelief.lab.models.translator import Attention, Layer, Translator, layers_of, places
+from adabelief.lab.team import Team
 from adabelief.lab.token_batches import TokenBatches
 from adabelief.lab.translation import Translation
 from adabelief.lab.workloads import WORKLOADS
@@ -244,6 +245,23 @@ def test_a_step_is_that_of_a_loop_written_out(learned: Subwords) -> None:
         assert torch.equal(logged["loss"], loss.detach())
     for ours, expected in zip(model.parameters(), copied.parameters(), strict=True):
         assert torch.equal(ours, expected)
+
+
+def test_parts_of_a_batch_have_gradients_whose_mean_is_the_whole_ones(learned: Subwords) -> None:
+    made = task(learned)
+    model = made.modules["model"].double()
+    index = next(n for n in range(made.batches_per_epoch) if len(made._batches[n]) == 5)
+    gradients = []
+    for team in (Team(), Team(0, 2), Team(1, 2)):
+        made._team = team
+        model.zero_grad()
+        made._loss_of(index).backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])  # type: ignore[union-attr]
+    # The loss is float32, of logits in float64; gradients of keys' biases are rounding alone.
+    largest = max(whole.abs().max().item() for whole in gradients[0])
+    for whole, one, other in zip(*gradients, strict=True):
+        bound = 100 * torch.finfo(torch.float32).eps * largest
+        torch.testing.assert_close((one + other) / 2, whole, rtol=0, atol=bound)
 
 
 def test_the_last_weights_are_averaged_and_evaluated(learned: Subwords) -> None:
