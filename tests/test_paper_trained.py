@@ -25,6 +25,7 @@ from adabelief.lab.paper.exhibit import Findings
 from adabelief.lab.paper.trained.claims import belief_verdict
 from adabelief.lab.paper.trained.drawing import draw
 from adabelief.lab.paper.trained.experiment import findings
+from adabelief.lab.paper.trained.language import TRANSFORMER
 from adabelief.lab.paper.trained.reported import read
 from adabelief.lab.paper.trained.studies import exhibit
 from adabelief.lab.paper.trained.vision import DETECTION, FIG4, NOISE, TABLE2
@@ -35,13 +36,13 @@ from adabelief.lab.workloads import WORKLOADS
 RESNET = "cifar10-resnet34"
 
 
-def ended(run: Run, accuracy: float) -> Record:
+def ended(run: Run, accuracy: float, metric: str = "accuracy") -> Record:
     """Half way it was a point better."""
     rows = [
-        {"step": step, "split": "test", "accuracy": value, "loss": 1.0}
+        {"step": step, "split": "test", metric: value, "loss": 1.0}
         for step, value in ((run.steps // 2, accuracy + 0.01), (run.steps, accuracy))
     ]
-    last: dict[str, float | None] = {"accuracy": accuracy, "loss": 1.0}
+    last: dict[str, float | None] = {metric: accuracy, "loss": 1.0}
     return Record(run, Result(status="ok", step=1, last=last, seconds=2.0, eval_seconds=0.5), rows)
 
 
@@ -122,6 +123,30 @@ def test_table_2_is_judged_with_both_forms_of_each_rival() -> None:
         "holds in part",
         "does not hold",
     ]
+
+
+def translated(bleu: Mapping[str, float], preset: str = "authors") -> Findings:
+    loaded = load("iwslt14-transformer")
+    study = declare(loaded, preset, published(loaded.workload))
+    records = [
+        ended(run, bleu.get(rival.name, 35.0), "bleu")
+        for rival in study.rivals
+        for run in study.final_runs(rival, rival.published)
+    ]
+    return findings(TRANSFORMER, [analyze(study, records)])
+
+
+def test_translation_is_judged_beside_the_controls() -> None:
+    theirs = {"adabelief": 35.85, "adamw": 35.60, "radam": 35.51}
+    assert verdicts(translated(theirs)) == ["holds", "holds"]
+    # AdamW with AdaBelief's beta2 has it all: then it was beta2.
+    assert verdicts(translated(theirs | {"adamw-0.999": 35.9})) == ["holds", "holds in part"]
+    assert verdicts(translated({"radam": 35.1})) == ["does not hold", "does not hold"]
+    assert set(verdicts(translated(theirs, "quick"))) == {"not tested"}
+    table = translated(theirs).tables[0]
+    rows = {row[0]: row for row in table.rows}
+    assert "35.85 (final)" in rows["AdaBelief"]
+    assert rows["RAdam"][-1] == "35.51 (final)"
 
 
 def test_an_adabelief_that_diverges_everywhere_is_the_finding() -> None:
