@@ -12,9 +12,14 @@ import pytest
 from typer.testing import CliRunner
 
 from adabelief.cli import app
+from adabelief.lab.compare import declare
 from adabelief.lab.data import penn, text
 from adabelief.lab.data.words import SPLITS, corpus, words
 from adabelief.lab.errors import LabError, MissingDataError
+from adabelief.lab.identity import check_same
+from adabelief.lab.load import load
+from adabelief.lab.rivals import resolve
+from adabelief.lab.study import Study
 
 TEXTS = {
     "train": " the cat sat \n the <unk> sat N times \n",
@@ -231,3 +236,32 @@ def test_bytes_are_those_of_the_text(tmp_path: Path) -> None:
     assert {split: bytes(each.tolist()).decode() for split, each in made.items()} == {
         "train": "Één", "valid": "two", "test": "three"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["sotu-lstm2", "sotu-gpt", "help-transformer"])
+def test_a_text_with_other_contents_is_another_study(name: str, tmp_path: Path) -> None:
+    loaded = load(name)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for file in loaded.workload.files({"text": str(folder)}):
+        file.write_text("a word\n")
+
+    def study(given: str) -> Study:
+        return declare(loaded, "smoke", resolve(["adabelief"]), options={"text": given})
+
+    first = study(str(folder))
+    check_same(tmp_path, first, study(str(folder)))
+    changed = loaded.workload.files({"text": str(folder)})[-1]
+    changed.write_text("another word\n")
+    with pytest.raises(
+        LabError, match=r"holds another study.*\n *workload_hash: [0-9a-f]{64} there"
+    ):
+        check_same(tmp_path, first, study(str(folder)))
+    assert declare(loaded, "smoke", resolve(["adabelief"])).workload_hash == ""
+
+
+def test_an_own_file_is_one_of_those_that_make_a_study(tmp_path: Path) -> None:
+    file = tmp_path / "all.txt"
+    file.write_text("a\nb\nc\n")
+    assert text.files({"text": str(file)}) == [file]
+    assert text.files({"text": "ptb"}) == []

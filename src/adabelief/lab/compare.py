@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -59,7 +60,7 @@ def declare(
         _check_options(workload, settings)
     return Study(
         workload=workload.name,
-        workload_hash=loaded.hash,
+        workload_hash=_hash(loaded, settings.options),
         source=loaded.source,
         title=workload.title,
         data=workload.data,
@@ -70,6 +71,15 @@ def declare(
         rivals=tuple(rivals),
         subject=rivals[0].name,
     )
+
+
+def _hash(loaded: Loaded, options: Mapping[str, Any]) -> str:
+    """Of the workload's file, and of the files that options name."""
+    named = [file for file in loaded.workload.files(options) if file.is_file()]
+    if not named:
+        return loaded.hash
+    contents = (hashlib.sha256(file.read_bytes()).hexdigest() for file in named)
+    return hashlib.sha256(" ".join([loaded.hash, *contents]).encode()).hexdigest()
 
 
 def _check_options(workload: Workload, settings: Preset) -> None:

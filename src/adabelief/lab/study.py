@@ -42,7 +42,8 @@ class Declaration(BaseModel):
 class Run(Declaration):
     """One training run, complete enough to repeat it. Equal runs have equal keys.
 
-    `workload_hash` is the sha256 of the user's file, or "" for a workload of this package.
+    `workload_hash` is the sha256 of the user's files: the workload's, and those that its options
+    name; "" if there are none.
     """
 
     workload: str

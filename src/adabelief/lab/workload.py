@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -148,6 +149,8 @@ class Workload:
             search nothing; the first is the one that the others are compared with.
         options: what `Preset.options` may hold, where somebody wrote it down: mistakes in options
             are then found before anything is built.
+        files: `options -> files` of the user that they name: with other contents it is another
+            study, which does not go on in the same folder.
     """
 
     name: str
@@ -159,3 +162,4 @@ class Workload:
     data: str = ""
     published: tuple[Rival, ...] = ()
     options: type[BaseModel] | None = None
+    files: Callable[[Mapping[str, Any]], Sequence[Path]] = field(default=lambda options: ())

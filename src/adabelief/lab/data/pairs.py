@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from adabelief.lab.data import utf8
 from adabelief.lab.errors import LabError, MissingDataError
@@ -63,6 +63,12 @@ def load(name: str) -> Mapping[str, Pairs]:
             )
             raise LabError(msg)
     return found
+
+
+def files(options: Mapping[str, Any]) -> list[Path]:
+    """What is read of the user's for the option "text"."""
+    own = options["text"] not in ("help", "iwslt14")
+    return [Path(options["text"]) / name for name in FILES] if own else []
 
 
 def _help() -> Mapping[str, Pairs]:

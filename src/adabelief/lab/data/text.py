@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,6 +79,15 @@ def load_bytes(name: str) -> Mapping[str, Tensor]:
         split: torch.frombuffer(bytearray("\n".join(each).encode()), dtype=torch.uint8).long()
         for split, each in lines.items()
     }
+
+
+def files(options: Mapping[str, Any]) -> list[Path]:
+    """What is read of the user's for the option "text", if there is one."""
+    name = options.get("text", "sotu")
+    if name in KNOWN:
+        return []
+    path = Path(name)
+    return [path / f"{split}.txt" for split in SPLITS] if path.is_dir() else [path]
 
 
 def _own(path: Path, vocabulary: int) -> Corpus:

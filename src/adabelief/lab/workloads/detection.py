@@ -161,4 +161,5 @@ workload = Workload(
         f"{voc.EMBEDDED_SHA256}. Where a preset "
         "tunes, every tenth train image tunes and is not trained on."
     ),
+    files=lambda options: [Path(given)] if (given := options.get("backbone_weights")) else [],
 )  # fmt: skip

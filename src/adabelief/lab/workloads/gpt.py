@@ -102,4 +102,5 @@ workload = Workload(
         f"CC0), split by address, as UTF-8 bytes; sha256 {sotu.EMBEDDED_SHA256}."
     ),
     options=Options,
+    files=text.files,
 )  # fmt: skip

@@ -167,6 +167,7 @@ def _workload(
         data=data,
         published=transformer(lr),
         options=Options,
+        files=pairs.files,
     )
 
 

@@ -147,6 +147,7 @@ def _workload(name: str, layers: int, title: str, data: str) -> Workload:
         data=data,
         published=lstm(layers),
         options=Options,
+        files=text.files,
     )
 
 
