@@ -334,7 +334,11 @@ def test_perfect_translations_have_a_bleu_of_100(
         ({"longest": 5}, LabError, r"train: a sentence of pair 2 has \d+ subwords, the option"),
         ({"max_tokens": 3}, ValueError, r"max_tokens must be at least \d+, .* got 3"),
         ({"smoothing": 1.0}, ValueError, r"smoothing must be in \[0, 1\), got 1.0"),
-        ({"averaged": 5, "apart": 3, "steps": 12}, ValueError, "more than the 12 .* got 12"),
+        (
+            {"averaged": 5, "apart": 3, "steps": 12},
+            ValueError,
+            r"more than 12, over .* got 12",
+        ),
         ({"beam": 0}, ValueError, "beam must be at least 1, got 0"),
     ],
 )

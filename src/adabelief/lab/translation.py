@@ -89,7 +89,10 @@ class Translation(OneModel):
             msg = f"smoothing must be in [0, 1), got {smoothing}"
             raise ValueError(msg)
         if averaged > 1 and steps <= (averaged - 1) * apart:
-            msg = f"steps must be more than the {(averaged - 1) * apart} averaged over, got {steps}"
+            msg = (
+                f"steps must be more than {(averaged - 1) * apart}, over which the options "
+                f"averaged={averaged} and apart={apart} take the mean, got {steps}"
+            )
             raise ValueError(msg)
         self._model, self._subwords = model, subwords
         self._device = model.tokens.weight.device
