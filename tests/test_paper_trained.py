@@ -125,8 +125,10 @@ def test_table_2_is_judged_with_both_forms_of_each_rival() -> None:
     ]
 
 
-def translated(bleu: Mapping[str, float], preset: str = "authors") -> Findings:
-    loaded = load("iwslt14-transformer")
+def translated(
+    bleu: Mapping[str, float], preset: str = "authors", workload: str = "iwslt14-transformer"
+) -> Findings:
+    loaded = load(workload)
     study = declare(loaded, preset, published(loaded.workload))
     records = [
         ended(run, bleu.get(rival.name, 35.0), "bleu")
@@ -147,6 +149,13 @@ def test_translation_is_judged_beside_the_controls() -> None:
     rows = {row[0]: row for row in table.rows}
     assert "35.85 (final)" in rows["AdaBelief"]
     assert rows["RAdam"][-1] == "35.51 (final)"
+    captions = [each.caption for each in draw(translated(theirs).data)]
+    assert "beside what others reported (authors: " in captions[1]
+
+
+def test_where_nobody_reported_anything_ours_stands_alone() -> None:
+    captions = [each.caption for each in draw(translated({}, "quick", "help-transformer").data)]
+    assert "each seed's last value (bar: mean). Reduced" in captions[1]
 
 
 def test_an_adabelief_that_diverges_everywhere_is_the_finding() -> None:

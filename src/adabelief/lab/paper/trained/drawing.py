@@ -21,6 +21,7 @@ from adabelief.lab.report.palette import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Panel = Mapping[str, Any]
@@ -70,38 +71,34 @@ def _curves(panel: Panel) -> Drawing:
 
 
 def _beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
-    """Left ours, right the others', in one order; the two have scales of their own."""
+    """Left ours, right the others' if there are any, in one order, with scales of their own."""
     rivals = sorted(panel["rivals"], key=_order, reverse=True)
     there = [name for name in sources if any(name in rival["reported"] for rival in rivals)]
     with look():
         made = figure(8, 1.2 + 0.3 * len(rivals))
-        ours, theirs = made.subplots(1, 2, sharey=True)
+        ours, *others = made.subplots(1, 2 if there else 1, sharey=True, squeeze=False)[0]
         for row, rival in enumerate(rivals):
             values = [value for value in rival["values"] if value is not None]
             color = LIGHT[0] if rival["name"] == panel["rivals"][0]["name"] else MUTED
             ours.plot(values, [row] * len(values), "o", color=color, markersize=4, alpha=0.8)
             if values:
                 ours.plot([sum(values) / len(values)], [row], "|", color=color, markersize=12)
-            for place, source in enumerate(there):
-                if source in rival["reported"]:
-                    theirs.plot(
-                        [compared(rival["reported"][source])[1]], [row],
-                        MARKERS[marker_index(place)][0], color=LIGHT[place], markersize=5,
-                        label=source,
-                    )  # fmt: skip
+            for theirs in others:
+                _reported(theirs, row, rival, there)
         ours.set_yticks(range(len(rivals)), [rival["label"] for rival in rivals])
         ours.set_title("Ours, last evaluation")
         ours.set_xlabel(f"Test {panel['metric']}")
-        theirs.set_title("Reported by others")
-        theirs.set_xlabel(f"Test {panel['metric']}")
-        # A source is drawn once a row, and named once.
-        handles = dict(zip(*reversed(theirs.get_legend_handles_labels()), strict=True))
-        if handles:
+        for theirs in others:
+            theirs.set_title("Reported by others")
+            theirs.set_xlabel(f"Test {panel['metric']}")
+            # A source is drawn once a row, and named once.
+            handles = dict(zip(*reversed(theirs.get_legend_handles_labels()), strict=True))
             theirs.legend(handles.values(), handles.keys(), fontsize=8, loc="best")
         _mark(made, panel)
+    told = "; ".join(f"{name}: {sources[name]}" for name in there)
     caption = (
-        f"{panel['title']}: each seed's last value (bar: mean) beside what others reported "
-        f"({'; '.join(f'{name}: {sources[name]}' for name in there)}).{_reduced(panel)}"
+        f"{panel['title']}: each seed's last value (bar: mean)"
+        f"{f' beside what others reported ({told})' if there else ''}.{_reduced(panel)}"
     )
     rows = [
         (rival["name"], seed, state, value, best)
@@ -112,6 +109,15 @@ def _beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
     ]
     table = _csv(("optimizer", "seed", "state", "last", "best"), rows)
     return Drawing(f"{panel['workload']}-reported", caption, {**saved(made), "csv": table})
+
+
+def _reported(axes: Axes, row: int, rival: Mapping[str, Any], sources: Sequence[str]) -> None:
+    for place, source in enumerate(sources):
+        if source in rival["reported"]:
+            axes.plot(
+                [compared(rival["reported"][source])[1]], [row],
+                MARKERS[marker_index(place)][0], color=LIGHT[place], markersize=5, label=source,
+            )  # fmt: skip
 
 
 def _order(rival: Mapping[str, Any]) -> tuple[float, float]:
