@@ -27,8 +27,8 @@ ALTERED = {
     "ptb": ("evaluated_columns=20", *(() if os.environ.get("ADABELIEF_PTB") else ("text=sotu",))),
     "sotu": ("evaluated_columns=20",),
     # A search with a network that has learned nothing goes on to its limit.
-    "help": ("averaged=2", "evaluated=4"),
-    "iwslt14": ("averaged=2", "evaluated=4", "text=help", "longest=256"),
+    "help": ("averaged=2", "apart=1", "evaluated=4"),
+    "iwslt14": ("averaged=2", "apart=1", "evaluated=4", "text=help", "longest=256"),
 }
 FULL = [
     *[("cifar10-vgg11", preset) for preset in ("authors", "paper", "fair")],
