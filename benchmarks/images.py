@@ -12,9 +12,7 @@ docs/images.md.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import os
 import random
 import statistics
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from benchmarks.page import command
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
@@ -44,8 +43,7 @@ from adabelief.lab.train import _set_lr
 from adabelief.lab.workload import Task
 from adabelief.lab.workloads.cifar import load_splits, prepared
 
-DOCS = Path(__file__).parent.parent / "docs"
-RECORD, PAGE = DOCS / "images.json", DOCS / "images.md"
+RECORD = Path(__file__).parent.parent / "docs" / "images.json"
 CPU = torch.device("cpu")
 
 
@@ -226,19 +224,5 @@ def page(record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure, unless only the page is wanted, and write record and page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--table", action="store_true")
-    given = parser.parse_args()
-    random.seed(0)
-    if not given.table:
-        RECORD.write_text(json.dumps(record_of(given.rounds), indent=1) + "\n")
-    text = page(json.loads(RECORD.read_text()))
-    PAGE.write_text(text)
-    print(text)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, 15, record_of, page, RECORD)

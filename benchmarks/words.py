@@ -3,8 +3,8 @@
 Contenders take turns in one process, in shuffled rounds, on the same words with the same optimizer,
 one thread: a bare loop over torch.nn.LSTM, and the lab's step without any dropout, with all of the
 recipe but weight drop, and with all of it. Beside it: what each rival's step costs of the whole.
-The text is the embedded one with as many words as the Penn Treebank has. Writes docs/words.json and
-docs/words.md.
+The text is the embedded one; its vocabulary is as large as the Penn Treebank's. Writes
+docs/words.json and docs/words.md.
 
     python -m benchmarks.words [--rounds 8]
     python -m benchmarks.words --table    # only writes the page anew, from the record
@@ -12,10 +12,8 @@ docs/words.md.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import itertools
-import json
 import os
 import random
 import statistics
@@ -25,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.page import command
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 from torch.optim import Optimizer
@@ -39,10 +38,9 @@ from adabelief.lab.rivals import Rival
 from adabelief.lab.workload import Preset
 from adabelief.lab.workloads.words import build
 
-DOCS = Path(__file__).parent.parent / "docs"
-RECORD, PAGE = DOCS / "words.json", DOCS / "words.md"
+RECORD = Path(__file__).parent.parent / "docs" / "words.json"
 LAYERS = (1, 2, 3)
-LENGTH, COLUMNS = 35, 20
+LENGTH, COLUMNS = 70, 20
 WARM_UP = 1
 CLIP = 0.25
 NONE = {f"drop_{name}": 0.0 for name in ("words", "inputs", "hidden", "output", "recurrent")}
@@ -183,6 +181,10 @@ def ratio(case: Mapping[str, Any], above: str, below: str) -> float:
     return statistics.median(a / b for a, b in pairs)
 
 
+def _counted(layers: int) -> str:
+    return f"{layers} layer{'s' if layers > 1 else ''}"
+
+
 def page(record: Mapping[str, Any]) -> str:
     """The tables in Markdown."""
     facts, cases = record["machine"], record["cases"]
@@ -209,7 +211,7 @@ def page(record: Mapping[str, Any]) -> str:
         "",
         "The optimizer's step, in percent of the time of a whole step of the recipe:",
         "",
-        "| optimizer | " + " | ".join(f"{case['layers']} layers" for case in cases) + " |",
+        "| optimizer | " + " | ".join(_counted(case["layers"]) for case in cases) + " |",
         "| --- |" + " ---: |" * len(cases),
     ]
     for rival in rival_of(max(LAYERS)):
@@ -219,19 +221,5 @@ def page(record: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure, unless only the page is wanted, and write record and page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--table", action="store_true")
-    given = parser.parse_args()
-    random.seed(0)
-    if not given.table:
-        RECORD.write_text(json.dumps(record_of(given.rounds), indent=1) + "\n")
-    text = page(json.loads(RECORD.read_text()))
-    PAGE.write_text(text)
-    print(text)
-
-
 if __name__ == "__main__":
-    main()
+    command(__doc__, 8, record_of, page, RECORD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,9 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_vocabulary_without_room_for_all_bytes_is_refused() -> None:
     with pytest.raises(LabError, match=r"vocabulary must be at least 259, all bytes .* got 258"):
         Subwords(["a"], 258)
+
+
+def test_licence_is_in_the_package() -> None:
+    text = resources.files("adabelief.lab.data").joinpath("LICENSE.lohelp").read_text()
+    assert "help of LibreOffice 7.4" in text
+    assert "Mozilla Public License Version 2.0" in text

@@ -140,10 +140,15 @@ def translated(
 
 def test_translation_is_judged_beside_the_controls() -> None:
     theirs = {"adabelief": 35.85, "adamw": 35.60, "radam": 35.51}
-    assert verdicts(translated(theirs)) == ["holds", "holds"]
+    plain = {"adabelief-unrectified": 35.4}
+    assert verdicts(translated(theirs | plain)) == ["holds", "holds", "holds"]
     # AdamW with AdaBelief's beta2 has it all: then it was beta2.
-    assert verdicts(translated(theirs | {"adamw-0.999": 35.9})) == ["holds", "holds in part"]
-    assert verdicts(translated({"radam": 35.1})) == ["does not hold", "does not hold"]
+    assert verdicts(translated(theirs | plain | {"adamw-0.999": 35.9}))[1] == "does not hold"
+    # Without rectification EAdam is as good: then it was not the belief.
+    found = translated(theirs | plain | {"eadam": 35.5})
+    assert verdicts(found) == ["holds", "holds", "does not hold"]
+    assert "−0.1" in found.claims[2].measured
+    assert verdicts(translated({"radam": 35.1}))[0] == "does not hold"
     assert set(verdicts(translated(theirs, "quick"))) == {"not tested"}
     table = translated(theirs).tables[0]
     rows = {row[0]: row for row in table.rows}

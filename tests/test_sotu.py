@@ -7,16 +7,17 @@ from importlib import resources
 import pytest
 
 from adabelief.lab.data import sotu
+from adabelief.lab.data.words import SPLITS
 from adabelief.lab.errors import LabError
 
 
 def test_every_twelfth_address_is_held_out_in_turn_for_valid_and_test() -> None:
     data = sotu.load()
-    assert [len(getattr(data, split)) for split in sotu.SPLITS] == [214, 10, 9]
+    assert [len(getattr(data, split)) for split in SPLITS] == [214, 10, 9]
     everything = [*data.train, *data.valid, *data.test]
     assert len(set(everything)) == 233
     assert all(address == address.strip() and "\n" not in address for address in everything)
-    words = [sum(len(each.split()) for each in getattr(data, split)) for split in sotu.SPLITS]
+    words = [sum(len(each.split()) for each in getattr(data, split)) for split in SPLITS]
     assert words[0] > 1_600_000
     assert min(words) > 60_000
     assert data.train[0].startswith("Fellow-Citizens of the Senate and House of Representatives")

@@ -281,6 +281,26 @@ def test_the_last_weights_are_averaged_and_evaluated(learned: Subwords) -> None:
         torch.testing.assert_close(ours, each.mean(0), rtol=0, atol=bound)
 
 
+def test_a_mean_of_weights_goes_on_where_it_was(learned: Subwords) -> None:
+    def trained(made: Translation, optimizer: AdaBelief, steps: range) -> None:
+        for index in steps:
+            made.step(index, {"model": optimizer})
+
+    whole, before, after = (task(learned, averaged=3, apart=2, steps=7) for _ in range(3))
+    optimizers = [AdaBelief(each.modules["model"].parameters()) for each in (whole, before, after)]
+    trained(whole, optimizers[0], range(7))
+    trained(before, optimizers[1], range(5))
+    after.modules["model"].load_state_dict(before.modules["model"].state_dict())
+    optimizers[2].load_state_dict(optimizers[1].state_dict())
+    after.load_state_dict(before.state_dict())
+    trained(after, optimizers[2], range(5, 7))
+    assert after.evaluate("test") == whole.evaluate("test")
+    last = whole.modules["model"].state_dict()
+    plain = task(learned)
+    plain.modules["model"].load_state_dict(last)
+    assert plain.evaluate("test")["loss"] != whole.evaluate("test")["loss"]
+
+
 def test_evaluation_is_the_loss_of_references_and_the_bleu_of_translations(
     learned: Subwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:

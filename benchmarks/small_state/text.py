@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from adabelief.lab.data import sotu
-from adabelief.lab.data.words import END, UNKNOWN, words
+from adabelief.lab.data.words import END, SPLITS, UNKNOWN, words
 from adabelief.lab.next_token import NextToken
 from adabelief.lab.workload import Metric
 
@@ -51,7 +51,7 @@ def next_token(
 def word_streams(vocabulary: int) -> dict[str, Tensor]:
     """Words of each split by their rank among the `vocabulary` most frequent of the train split."""
     data = sotu.load()
-    found = {split: list(_ended(getattr(data, split))) for split in sotu.SPLITS}
+    found = {split: list(_ended(getattr(data, split))) for split in SPLITS}
     ranked = [word for word, _ in Counter(found["train"]).most_common(vocabulary - 1)]
     numbers = {word: number for number, word in enumerate([UNKNOWN, *ranked])}
     return {

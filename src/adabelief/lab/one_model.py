@@ -124,13 +124,18 @@ class OneModel(Task):
         if self._clip_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), self._clip_norm)
         optimizers["model"].step()
-        if self._average is not None:
+        if self._average is not None and self._averages(index):
             self._average.update_parameters(model)
         assert total is not None
         if self._team.size > 1:
             dist.all_reduce(total)
             total /= self._team.size
         return {"loss": total}
+
+    def _averages(self, index: int) -> bool:
+        """Whether the weights after step `index` belong to their mean."""
+        del index
+        return True
 
     def _loss_of(self, index: int) -> Tensor:
         """Of training batch `index`."""

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
-from adabelief.lab.data.pairs import SPLITS, Pairs
+from adabelief.lab.data.pairs import Pairs
 from adabelief.lab.data.subwords import BEGIN, PAD, Subwords
+from adabelief.lab.data.words import SPLITS
 from adabelief.lab.errors import LabError
 from adabelief.lab.models.beam import translate
 from adabelief.lab.models.translator import Translator
@@ -106,7 +106,7 @@ class Translation(OneModel):
             "valid": pairs["valid"].target[:evaluated], "test": pairs["test"].target[:evaluated]
         }  # fmt: skip
         self._smoothing = smoothing
-        self._mean = AveragedModel(model) if averaged > 1 else None
+        self._average = AveragedModel(model) if averaged > 1 else None
         self._taken = {steps - 1 - back * apart for back in range(averaged)}
         self._beam, self._penalty, self._longest = beam, penalty, longest
         self._bleu = _bleu(tokenization)
@@ -136,12 +136,8 @@ class Translation(OneModel):
         chosen = self._batches[index][self._team.rank :: self._team.size]
         return self._padded([self._train[number] for number in chosen])
 
-    def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
-        """Take optimizer step `index`; return the mean smoothed "loss" of the batch's tokens."""
-        logged = super().step(index, optimizers)
-        if self._mean is not None and index in self._taken:
-            self._mean.update_parameters(self._model)
-        return logged
+    def _averages(self, index: int) -> bool:
+        return index in self._taken
 
     def _loss_of(self, index: int) -> Tensor:
         source, target = self.batch(index)
@@ -180,9 +176,9 @@ class Translation(OneModel):
 
     @property
     def _judged(self) -> Translator:
-        if self._mean is None or not self._mean.n_averaged:
+        if self._average is None or not self._average.n_averaged:
             return self._model
-        mean = self._mean.module
+        mean = self._average.module
         assert isinstance(mean, Translator)
         return mean
 
@@ -194,15 +190,6 @@ class Translation(OneModel):
             for each in (sources, targets)
         )
         return source.to(self._device), target.to(self._device)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The mean of the weights so far."""
-        return {} if self._mean is None else {"mean": self._mean.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        if self._mean is not None:
-            self._mean.load_state_dict(state["mean"])
 
 
 # Subwords of a source and of its target, each with its end.

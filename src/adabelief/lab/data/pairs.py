@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from adabelief.lab.data import utf8
+from adabelief.lab.data import embedded, utf8
+from adabelief.lab.data.words import SPLITS
 from adabelief.lab.errors import LabError, MissingDataError
 
-SPLITS = ("train", "valid", "test")
 SOURCE, TARGET = "de", "en"
 EMBEDDED = "lohelp_en_de.tsv.xz"
 EMBEDDED_SHA256 = "f263124fa615de3e31e5c1318341424625f2aa20cb2b0b9f8b1da7d5bdeac17f"
@@ -72,11 +70,7 @@ def files(options: Mapping[str, Any]) -> list[Path]:
 
 
 def _help() -> Mapping[str, Pairs]:
-    packed = resources.files("adabelief.lab.data").joinpath(EMBEDDED).read_bytes()
-    digest = hashlib.sha256(packed).hexdigest()
-    if digest != EMBEDDED_SHA256:
-        msg = f"{EMBEDDED}: sha256 must be {EMBEDDED_SHA256}, got {digest}"
-        raise LabError(msg)
+    packed = embedded.read(EMBEDDED, EMBEDDED_SHA256)
     rows = [line.split("\t") for line in lzma.decompress(packed).decode().splitlines()]
     return {
         split: _paired(

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import lzma
 from dataclasses import dataclass
-from importlib import resources
 
+from adabelief.lab.data import embedded
+from adabelief.lab.data.words import SPLITS
 from adabelief.lab.errors import LabError
 
 EMBEDDED = "sotu.txt.xz"
 EMBEDDED_SHA256 = "58130ae69f83f703d680b87bd5483582b41da76705aea38e971545f718a38934"
-SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,7 @@ def load() -> StateOfTheUnion:
     Raises:
         LabError: the file is not the one that came with the package.
     """
-    packed = resources.files("adabelief.lab.data").joinpath(EMBEDDED).read_bytes()
-    digest = hashlib.sha256(packed).hexdigest()
-    if digest != EMBEDDED_SHA256:
-        msg = f"{EMBEDDED}: sha256 must be {EMBEDDED_SHA256}, got {digest}"
-        raise LabError(msg)
+    packed = embedded.read(EMBEDDED, EMBEDDED_SHA256)
     return parse(lzma.decompress(packed).decode())
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from adabelief.lab.data import embedded
 from adabelief.lab.data.voc_annotation import Annotation, parse
 from adabelief.lab.errors import LabError, MissingDataError
 
@@ -191,11 +190,7 @@ def read(devkit: Traversable, layout: Layout) -> VOC:
 
 
 def _embedded() -> Traversable:
-    packed = resources.files("adabelief.lab.data").joinpath(EMBEDDED).read_bytes()
-    digest = hashlib.sha256(packed).hexdigest()
-    if digest != EMBEDDED_SHA256:
-        msg = f"{EMBEDDED}: sha256 must be {EMBEDDED_SHA256}, got {digest}"
-        raise LabError(msg)
+    packed = embedded.read(EMBEDDED, EMBEDDED_SHA256)
     archive = zipfile.ZipFile(io.BytesIO(packed))
     archive.filename = EMBEDDED  # for messages
     return zipfile.Path(archive, f"{DEVKIT}/")

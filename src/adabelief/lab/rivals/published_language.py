@@ -61,18 +61,15 @@ def lstm(layers: int) -> tuple[Rival, ...]:
     )  # fmt: skip
 
 
-def transformer(lr: float = 1.5e-3) -> tuple[Rival, ...]:
+def transformer(lr: float, folder: str) -> tuple[Rival, ...]:
     """The optimizers of the authors' transformer experiments, which the paper does not have.
 
     Args:
         lr: highest of the schedule.
+        folder: of theirs, in which that is the learning rate.
     """
     decay = 1e-4
-    sources = {
-        1.5e-3: "transformer-adabelief of the authors' repository",
-        5e-4: "fairseq-adabelief of the authors' repository",
-    }
-    theirs = sources[lr]
+    theirs = f"{folder} of the authors' repository"
     others: dict[str, Any] = {"betas": [0.9, 0.98], "weight_decay": decay}
     note = "beta2 is 0.98, AdaBelief's 0.999"
     return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adabelief.lab.analysis.comparison import Comparison
+from adabelief.lab.analysis.statistics import Interval, t_interval
 from adabelief.lab.paper.exhibit import Claim, Verdict
 from adabelief.lab.paper.trained.experiment import against, full
 
@@ -64,3 +65,20 @@ def gain(comparison: Comparison, rival: str) -> float | None:
     metric = comparison.study.primary_metric
     difference = metric.shown(pairing.difference.mean)
     return difference if metric.direction == "max" else -difference
+
+
+def between(comparison: Comparison, one: str, other: str) -> Interval | None:
+    """Mean of `one` - `other` over the seeds on which both ended well, neither being the subject.
+
+    In the metric's unit; None without such a seed.
+    """
+    ours, theirs = (
+        {final.seed: final.value for final in comparison.standing(name).finals}
+        for name in (one, other)
+    )
+    differences = [
+        value - against
+        for seed, value in ours.items()
+        if value is not None and (against := theirs.get(seed)) is not None
+    ]
+    return t_interval(differences) if differences else None
