@@ -1,9 +1,8 @@
-"""The transformer of two languages: its arithmetic, its search, its batches, its task."""
+"""The task of translating: its subwords, its batches, its steps and its evaluation."""
 
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any
 
 import pytest
@@ -18,11 +17,12 @@ from adabelief.lab.data.pairs import Pairs
 from adabelief.lab.data.subwords import BEGIN, END, PAD, Subwords
 from adabelief.lab.errors import LabError
 from adabelief.lab.models.beam import translate
-from adabelief.lab.models.translator import Attention, Layer, Translator, layers_of, places
+from adabelief.lab.models.translator import Translator
 from adabelief.lab.team import Team
 from adabelief.lab.token_batches import TokenBatches
-from adabelief.lab.translation import Translation
+from adabelief.lab.translation import Translation, _bleu
 from adabelief.lab.workloads import WORKLOADS
+from translators import small
 
 WORDS = ("ein", "haus", "der", "hund", "sieht", "baum", "und", "katze", "zwei", "rot")
 
@@ -45,155 +45,11 @@ def learned() -> Subwords:
     return Subwords((*TEXT["train"].source, *TEXT["train"].target), 300)
 
 
-def small(vocabulary: int = 300, layers: int = 2) -> Translator:
-    torch.manual_seed(0)
-    model = Translator(vocabulary, 16, 24, 4, layers)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        model.tokens.weight[PAD] = 0.0
-    return model
-
-
 def task(learned: Subwords, **settings: Any) -> Translation:
     given: dict[str, Any] = {
         "max_tokens": 60, "longest": 40, "data_seed": 3, "steps": 10, "beam": 2, **settings
     }  # fmt: skip
     return Translation(small(len(learned)), TEXT, learned, **given)
-
-
-def theirs(layer: Layer, *, decoder: bool) -> nn.Module:
-    """Torch's layer with the same weights."""
-    kind = nn.TransformerDecoderLayer if decoder else nn.TransformerEncoderLayer
-    made = kind(16, 4, 24, dropout=0.0, batch_first=True, dtype=torch.float64)
-    names = {
-        "own": "self_attn", "other": "multihead_attn", "perceptron.0": "linear1",
-        "perceptron.3": "linear2", "after_own": "norm1",
-        "after_other": "norm2", "after_perceptron": "norm3" if decoder else "norm2",
-    }  # fmt: skip
-    with torch.no_grad():
-        for ours, name in names.items():
-            if not decoder and "other" in ours:
-                continue
-            module, other = layer.get_submodule(ours), made.get_submodule(name)
-            if isinstance(module, Attention):
-                assert isinstance(other, nn.MultiheadAttention)
-                assert other.in_proj_weight is not None
-                for kind_, part in (("weight", other.in_proj_weight), ("bias", other.in_proj_bias)):
-                    inputs = (module.queries, module.keys, module.values)
-                    part.copy_(torch.cat([getattr(each, kind_) for each in inputs]))
-                module, other = module.mixed, other.out_proj
-            other.load_state_dict(module.state_dict())
-    return made.eval()
-
-
-def test_layers_are_those_of_torch() -> None:
-    model = small().double().eval()
-    source = torch.randint(3, 300, (3, 6))
-    source[1, 4:] = PAD
-    x, y = torch.randn(2, 3, 6, 16, dtype=torch.float64)
-    padding = source == PAD
-    mask = ~padding[:, None, None, :]
-    (encoder, *_), (decoder, *_) = layers_of(model.encoder), layers_of(model.decoder)
-    with torch.no_grad():
-        ours = encoder.encode(x, mask)
-        other = theirs(encoder, decoder=False)(x, src_key_padding_mask=padding)
-        # Twice the rounding of sums of at most 24 products, three matrices deep.
-        torch.testing.assert_close(ours, other, rtol=1e-12, atol=1e-12)
-        ours = decoder.decode(y, decoder.own.seen(y), decoder.other.seen(x), mask, causal=True)
-        causal = nn.Transformer.generate_square_subsequent_mask(6, dtype=torch.float64)
-        other = theirs(decoder, decoder=True)(
-            y, x, tgt_mask=causal, memory_key_padding_mask=padding
-        )
-        torch.testing.assert_close(ours, other, rtol=1e-12, atol=1e-12)
-
-
-def test_places_are_the_papers_sines() -> None:
-    made = places(3, 4, 10)
-    for place, feature in itertools.product(range(4), range(5)):
-        angle = (place + 3) / 10_000 ** (2 * feature / 10)
-        assert made[place, 2 * feature].item() == pytest.approx(math.sin(angle), abs=1e-15)
-        assert made[place, 2 * feature + 1].item() == pytest.approx(math.cos(angle), abs=1e-15)
-
-
-def test_the_full_size_has_its_parameters() -> None:
-    made = sum(parameter.numel() for parameter in Translator(10_000).parameters())
-    w, f = 512, 1024
-    attention, perceptron, norm = 4 * (w * w + w), 2 * w * f + f + w, 2 * w
-    assert made == 10_000 * w + 6 * (3 * attention + 2 * perceptron + 5 * norm)
-
-
-def test_padding_and_later_tokens_change_nothing() -> None:
-    model = small().double().eval()
-    source, target = torch.randint(3, 300, (2, 5)), torch.randint(3, 300, (2, 6))
-    with torch.no_grad():
-        plain = model(source, target)
-        wider = model(functional.pad(source, (0, 3), value=PAD), target)
-        torch.testing.assert_close(wider, plain, rtol=1e-12, atol=1e-12)
-        target[:, 4] = 7
-        later = model(source, target)
-    torch.testing.assert_close(later[:, :4], plain[:, :4], rtol=1e-12, atol=1e-12)
-    assert not torch.allclose(later[:, 4:], plain[:, 4:])
-
-
-def test_token_by_token_the_model_says_what_it_says_at_once() -> None:
-    model = small().double().eval()
-    source, target = torch.randint(3, 300, (3, 5)), torch.randint(3, 300, (3, 7))
-    source[2, 3:] = PAD
-    with torch.no_grad():
-        whole = model(source, target)
-        cache = model.begin(source)
-        for place in range(7):
-            logits, cache = model.following(target[:, place], place, cache)
-            torch.testing.assert_close(logits, whole[:, place], rtol=1e-12, atol=1e-12)
-
-
-def best_of_all(
-    model: Translator, source: Tensor, vocabulary: int, limit: int, penalty: float
-) -> list[int]:
-    """The best translation of one sentence, by trying every one."""
-    best, chosen = -math.inf, []
-    for length in range(limit):
-        for said in itertools.product(range(3, vocabulary), repeat=length):
-            tokens = torch.tensor([[BEGIN, *said, END]])
-            with torch.no_grad():
-                logp = model(source, tokens[:, :-1]).log_softmax(-1)
-            total = logp.gather(-1, tokens[:, 1:, None]).sum().item()
-            if total / (length + 1) ** penalty > best:
-                best, chosen = total / (length + 1) ** penalty, list(said)
-    return chosen
-
-
-@pytest.mark.parametrize("penalty", [0.0, 1.0])
-def test_a_beam_that_holds_everything_finds_the_best_translation(penalty: float) -> None:
-    model = small(6, 1).eval()
-    with torch.no_grad():
-        model.tokens.weight[3:] *= 3  # so that ending at once is not always best
-    source = torch.tensor([[3, 4, END], [5, END, PAD], [4, 4, END]])
-    found = translate(model, source, beam=27, limit=4, penalty=penalty)
-    expected = [best_of_all(model, row[row != PAD][None], 6, 4, penalty) for row in source]
-    assert found == expected
-    assert any(len(each) > 1 for each in found) or penalty == 0.0
-
-
-def test_a_beam_of_one_takes_the_likeliest_token() -> None:
-    model = small(40).eval()
-    source = torch.randint(3, 40, (4, 6))
-    for row, found in zip(source, translate(model, source, beam=1, limit=9), strict=True):
-        said = [BEGIN]
-        while len(said) < 9 and said[-1] != END:
-            with torch.no_grad():
-                logits = model(row[None], torch.tensor([said]))[0, -1]
-            logits[[PAD, BEGIN]] = -math.inf
-            said.append(int(logits.argmax()))
-        assert found == [token for token in said[1:] if token != END]
-
-
-def test_a_sentence_is_translated_alike_whoever_is_beside_it() -> None:
-    model = small(40).double().eval()
-    source = torch.randint(3, 40, (6, 6))
-    together = translate(model, source, beam=3, limit=12)
-    assert together == [translate(model, row[None], beam=3, limit=12)[0] for row in source]
 
 
 def test_batches_hold_every_pair_once_an_epoch_and_depend_on_number_and_seed_only() -> None:
@@ -210,7 +66,12 @@ def test_batches_hold_every_pair_once_an_epoch_and_depend_on_number_and_seed_onl
     ranked = sorted(lengths, key=lambda each: (each[0], each[-1], -len(each)))
     for before, after in itertools.pairwise(ranked):
         assert (len(before) + 1) * after[0] > 64
-    assert epochs[0] != epochs[1]
+    # Neither who is together nor which batch comes first is the same each time.
+    together = [{frozenset(batch) for batch in epoch} for epoch in epochs]
+    assert together[0] != together[1]
+    orders = [[max(sizes[each] for each in batch) for batch in epoch] for epoch in epochs]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])
     assert TokenBatches(sizes, 64, 5)[2 * n + 3] == epochs[2][3]
     assert TokenBatches(sizes, 64, 6)[3] != epochs[0][3]
 
@@ -330,6 +191,23 @@ def small_eval(model: nn.Module) -> Translator:
     return model.eval()
 
 
+def test_a_search_is_limited_and_only_so_many_sentences_are_translated(
+    learned: Subwords, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    def noted(model: Any, source: Tensor, beam: int, limit: int, penalty: float) -> list[list[int]]:
+        seen.append((*source.shape, limit))
+        return [[] for _ in source]
+
+    monkeypatch.setattr("adabelief.lab.translation.translate", noted)
+    task(learned, evaluated=3).evaluate("valid")
+    task(learned, evaluated=3, longest=33).evaluate("test")
+    (count, longest, limit), (other, _, least) = seen
+    assert (count, limit) == (3, 2 * longest + 10)
+    assert (other, least) == (3, 33)
+
+
 def test_perfect_translations_have_a_bleu_of_100(
     learned: Subwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -346,6 +224,12 @@ def test_perfect_translations_have_a_bleu_of_100(
         ],
     )
     assert task(learned).evaluate("test")["bleu"] == pytest.approx(100.0)
+
+
+def test_bleu_takes_text_as_it_is_told_to() -> None:
+    said, meant = ["a dog , a cat and a house"], [["a dog, a cat and a house"]]
+    assert _bleu("13a")(said, meant).score == pytest.approx(100.0)
+    assert _bleu("none")(said, meant).score < 90
 
 
 @pytest.mark.parametrize(
