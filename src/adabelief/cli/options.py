@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from adabelief.lab.compare import declare, published
+from adabelief.lab.compare import declare, has_own, published
 from adabelief.lab.contract import preset_of
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded, load
@@ -114,7 +114,7 @@ def declared(
     sys.path.append(str(Path.cwd()))
     loaded = load(workload)
     searched = changes.get("search") or preset_of(loaded.workload, preset).search
-    if searched == "published":
+    if has_own(loaded.workload, searched):
         rivals = published(loaded.workload, _given(against))
     else:
         rivals = resolve(expand([SUBJECT, *(_given(against) or ["default"])]))

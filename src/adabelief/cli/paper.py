@@ -30,7 +30,7 @@ from adabelief.lab.paper.summary import markdown as written
 from adabelief.lab.paper.trained.experiment import Experiment
 from adabelief.lab.paper.trained.studies import exhibit as experiment_of
 from adabelief.lab.progress import progress
-from adabelief.lab.store import Store
+from adabelief.lab.store import Store, joined
 from adabelief.lab.study import Study
 
 WORDS = [*SETS, *NAMES]
@@ -131,7 +131,7 @@ def _conduct(
     if now.runs == now.total_runs:
         return
     rehearse(loaded.workload, study.settings, evaluate=not store.begun())
-    store.open(study)
+    store.open(joined(study, store))  # which may have the runs of other exhibits too
     at_once = workers or as_many(study)
     engine = partial(LocalEngine, store.root, study.workload, at_once)
     if not quiet:

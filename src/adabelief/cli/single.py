@@ -26,6 +26,7 @@ from adabelief.lab.engine import LocalEngine
 from adabelief.lab.factory import check_arguments
 from adabelief.lab.factory import load as optimizer_class
 from adabelief.lab.load import load
+from adabelief.lab.pictures import SPLIT as PICTURES
 from adabelief.lab.rivals import resolve
 from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.store import Store
@@ -128,7 +129,7 @@ def _table(one: Run, folder: RunFolder) -> Group:
     table = Table()
     merged: dict[int, dict[str, Any]] = {}
     for row in folder.rows():
-        if row["split"] == BELIEF:  # of each group eight numbers: they are in metrics.jsonl
+        if row["split"] in (BELIEF, PICTURES):  # too much for a line; they are in metrics.jsonl
             continue
         named = {
             f"{row['split']} {name}": value

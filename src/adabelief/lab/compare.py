@@ -15,11 +15,11 @@ from adabelief.lab.engine import Engine
 from adabelief.lab.errors import LabError, first_of
 from adabelief.lab.load import Loaded
 from adabelief.lab.progress import Progress, progress
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import Rival, Search
 from adabelief.lab.search import shown
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
-from adabelief.lab.workload import Preset, Workload
+from adabelief.lab.workload import Metric, Preset, Workload
 
 Show = Callable[[Progress], None]
 SHOW_SECONDS = 0.5
@@ -64,12 +64,21 @@ def declare(
         source=loaded.source,
         title=workload.title,
         data=workload.data,
-        metrics=workload.metrics,
+        metrics=_metrics(workload, settings.options),
         primary=workload.primary,
         preset=preset,
         settings=settings,
         rivals=tuple(rivals),
         subject=rivals[0].name,
+    )
+
+
+def _metrics(workload: Workload, options: Mapping[str, Any]) -> tuple[Metric, ...]:
+    """With the labels that they have under these options."""
+    labels = workload.labels(options)
+    return tuple(
+        metric.model_copy(update={"label": labels.get(metric.name, metric.label)})
+        for metric in workload.metrics
     )
 
 
@@ -97,6 +106,13 @@ def _check_options(workload: Workload, settings: Preset) -> None:
     except ValidationError as error:
         msg = f"workload {workload.name!r}: option {first_of(error)}"
         raise LabError(msg) from None
+
+
+def has_own(workload: Workload, search: Search) -> bool:
+    """Whether that search is of the workload's own rivals: their settings, or their grids."""
+    return search == "published" or (
+        search == "paper" and any(rival.paper for rival in workload.published)
+    )
 
 
 def published(workload: Workload, names: Sequence[str] = ()) -> tuple[Rival, ...]:

@@ -134,6 +134,20 @@ class Store:
         return Record(run=run, result=result or folder.result(), rows=Rows(folder))
 
 
+def joined(study: Study, store: Store) -> Study:
+    """The study with the rivals and seeds of the folder's own too, if it has one."""
+    if not (store.root / "study.json").exists():
+        return study
+    ours = store.study()
+    names = {rival.name for rival in ours.rivals}
+    rivals = (*ours.rivals, *(rival for rival in study.rivals if rival.name not in names))
+    seeds = max(ours.settings.seeds, study.settings.seeds)
+    settings = study.settings.model_copy(update={"seeds": seeds})
+    return study.model_copy(
+        update={"rivals": rivals, "settings": settings, "subject": ours.subject}
+    )
+
+
 def _foreign(root: Path) -> bool:
     """Whether a folder without study.json holds more than a driver killed in `open` leaves."""
     return any(path.name != "lock" and not is_partial(path) for path in root.iterdir())

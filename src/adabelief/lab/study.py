@@ -116,7 +116,7 @@ class Record:
 
     A row is `{"step": s, "split": "train" | "valid" | "test" | "belief", "loss": ..., ...}`: mean
     of the training loss since the row before, or the metrics of one evaluation, after s steps, or
-    what an AdaBelief does (lab/belief.py).
+    what an AdaBelief does (lab/belief.py); or, of "pictures", what it makes (lab/pictures.py).
     `result` is None while the run is not finished. Rows of a store are read when they are looked
     at.
     """

@@ -22,6 +22,7 @@ from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
 from adabelief.lab.factory import make
 from adabelief.lab.files import replace
+from adabelief.lab.pictures import picture_rows
 from adabelief.lab.random_state import derived, seed
 from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.snapshot import reinstate, snapshot
@@ -233,6 +234,7 @@ def _loop(
             {"step": progress.step, "split": run.split, **_finite(progress.last)},
             # Of several processes each sees its own part of the state only.
             *(belief_rows(optimizers, progress.step) if team.size == 1 else ()),
+            *picture_rows(task, progress.step),
         ]
         progress.eval_seconds += time.perf_counter() - trained
         size = folder.append(rows) if team.leads else 0

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from adabelief.lab.compare import results_of
 from adabelief.lab.errors import LabError
 from adabelief.lab.files import replace
-from adabelief.lab.store import Store
+from adabelief.lab.store import Store, joined
 from adabelief.lab.study import Result, Run, Study, plan
 
 # What of a finished run is packed; nothing else of an archive is ever written.
@@ -74,7 +74,7 @@ def unpack(source: Path, store: Store) -> Merged:
     except (zipfile.BadZipFile, KeyError, ValidationError, ValueError) as error:
         msg = f"{source} is not an archive that `adabelief pack` made: {error}"
         raise LabError(msg) from error
-    store.open(_joined(study, store), code)
+    store.open(joined(study, store), code)
     added, known, contradicting = 0, 0, []
     for key, files in sorted(runs.items()):
         run = Run.model_validate_json(files["spec.json"])
@@ -115,17 +115,3 @@ def _runs(archive: zipfile.ZipFile) -> dict[str, dict[str, bytes]]:
         for line in files["metrics.jsonl"].splitlines():
             json.loads(line)
     return found
-
-
-def _joined(theirs: Study, store: Store) -> Study:
-    """The archive's study with the rivals and seeds of the folder's own, if it has one."""
-    if not (store.root / "study.json").exists():
-        return theirs
-    ours = store.study()
-    names = {rival.name for rival in ours.rivals}
-    rivals = (*ours.rivals, *(rival for rival in theirs.rivals if rival.name not in names))
-    seeds = max(ours.settings.seeds, theirs.settings.seeds)
-    settings = theirs.settings.model_copy(update={"seeds": seeds})
-    return theirs.model_copy(
-        update={"rivals": rivals, "settings": settings, "subject": ours.subject}
-    )

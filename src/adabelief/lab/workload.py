@@ -19,6 +19,20 @@ Split = Literal["valid", "test"]
 Parallel = Literal["ddp", "fsdp"]
 
 
+class Alarm(BaseModel):
+    """A value beyond which a run that ended has come to nothing: runs in alarm are counted.
+
+    Args:
+        name: what then happened to it, in one word, as "collapsed".
+        value: as bad as that, or worse.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    value: float
+
+
 class Metric(BaseModel):
     """One number that `Task.evaluate` returns, and which way is better.
 
@@ -27,6 +41,7 @@ class Metric(BaseModel):
         direction: "max" or "min".
         label: axis label; the name if empty.
         percent: show the value (a fraction) as a percentage.
+        alarm: when a run has come to nothing, if that can be told from this metric.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +50,15 @@ class Metric(BaseModel):
     direction: Literal["min", "max"]
     label: str = ""
     percent: bool = False
+    alarm: Alarm | None = None
+
+    def alarms(self, value: float) -> bool:
+        """Whether that value is beyond the alarm's."""
+        if self.alarm is None:
+            return False
+        if self.direction == "max":
+            return value <= self.alarm.value
+        return value >= self.alarm.value
 
     @property
     def title(self) -> str:
@@ -107,6 +131,14 @@ class Task(ABC):
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """Return the workload's metrics on "valid" or "test", without changing the model."""
 
+    def pictures(self, count: int) -> Tensor | None:
+        """Images to look at, uint8 (count, c, h, w), the same ones at every time; None if none.
+
+        Called after each evaluation and kept with its metrics; nothing may be changed by it.
+        """
+        del count
+        return None
+
     def parallelize(self, parallel: Parallel) -> None:
         """Train with the other processes of torch.distributed's default group from now on.
 
@@ -151,6 +183,7 @@ class Workload:
             are then found before anything is built.
         files: `options -> files` of the user that they name: with other contents it is another
             study, which does not go on in the same folder.
+        labels: `options -> labels` of metrics by name, where these depend on options.
     """
 
     name: str
@@ -163,3 +196,4 @@ class Workload:
     published: tuple[Rival, ...] = ()
     options: type[BaseModel] | None = None
     files: Callable[[Mapping[str, Any]], Sequence[Path]] = field(default=lambda options: ())
+    labels: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=lambda options: {})

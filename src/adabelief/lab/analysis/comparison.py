@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,6 +33,8 @@ class Outcome:
         seconds: training seconds; None while pending.
         optimizer_seconds: part of these in the optimizer.
         peak_bytes: memory at its most; 0 where it is unknown.
+        alarms: names of the alarms of metrics that are beyond theirs at the end of a run that
+            ended well, as "collapsed".
     """
 
     key: str
@@ -44,6 +47,7 @@ class Outcome:
     seconds: float | None
     optimizer_seconds: float = 0.0
     peak_bytes: int = 0
+    alarms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,11 @@ class Standing:
     def count(self, state: State) -> int:
         """Final runs in that state."""
         return sum(outcome.state == state for outcome in self.finals)
+
+    @property
+    def alarms(self) -> Mapping[str, int]:
+        """Final runs that ended in each alarm, of those that any did."""
+        return Counter(name for outcome in self.finals for name in outcome.alarms)
 
     @property
     def n_finished(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
@@ -34,13 +34,13 @@ def standing(study: Study, rival: Rival, records: Mapping[str, Record]) -> Stand
         winner = select(study, rival, results)
     planned = study.final_runs(rival, winner.point) if winner else []
     finals = tuple(
-        _outcome(run, records.get(run.key), metric, seed) for seed, run in enumerate(planned)
+        _outcome(run, records.get(run.key), study, seed) for seed, run in enumerate(planned)
     )
     ended = [records[run.key] for run in planned if finished(records.get(run.key))]
     survivors = [run for run in finals if run.state == "ok"]
     return Standing(
         rival=rival,
-        trials=tuple(_outcome(run, records.get(run.key), metric, 0) for run in runs),
+        trials=tuple(_outcome(run, records.get(run.key), study, 0) for run in runs),
         chosen=winner.point if winner else None,
         chosen_key=winner.run.key if winner and winner.run else "",
         edge=edges(study.points(rival), winner.point) if winner else "",
@@ -62,15 +62,18 @@ def _state(record: Record | None, metric: Metric) -> State:
     return "diverged" if record.result.status == "diverged" else "failed"
 
 
-def _outcome(run: Run, record: Record | None, metric: Metric, seed: int) -> Outcome:
+def _outcome(run: Run, record: Record | None, study: Study, seed: int) -> Outcome:
+    metric = study.primary_metric
     state = _state(record, metric)
     result = record.result if record else None
     value = best = None
+    alarms: tuple[str, ...] = ()
     if record and result and state == "ok":
         value = result.last[metric.name]
         seen = [row.get(metric.name) for row in record.rows if row.get("split") == run.split]
         finite = [float(number) for number in (value, *seen) if _is_finite(number)]
         best = max(finite) if metric.direction == "max" else min(finite)
+        alarms = tuple(_alarms(study.metrics, result.last))
     return Outcome(
         key=run.key,
         lr=float(run.hyperparameters["lr"]),
@@ -82,7 +85,15 @@ def _outcome(run: Run, record: Record | None, metric: Metric, seed: int) -> Outc
         seconds=result.seconds if result else None,
         optimizer_seconds=result.optimizer_seconds if result else 0.0,
         peak_bytes=result.peak_bytes if result else 0,
+        alarms=alarms,
     )
+
+
+def _alarms(metrics: Sequence[Metric], last: Mapping[str, float | None]) -> Iterator[str]:
+    for metric in metrics:
+        value = last.get(metric.name)
+        if metric.alarm is not None and value is not None and metric.alarms(value):
+            yield metric.alarm.name
 
 
 def _is_finite(value: Any) -> TypeGuard[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adabelief.lab.analysis.comparison import Comparison, Standing, Verdict
-from adabelief.lab.analysis.numerals import count, listing, mean_text
+from adabelief.lab.analysis.numerals import NOTHING, count, listing, mean_text
 from adabelief.lab.analysis.power import seeds_for
 from adabelief.lab.analysis.statistics import Interval, seeds_needed
 
@@ -37,6 +37,14 @@ def metric_name(comparison: Comparison) -> str:
     metric = comparison.study.primary_metric
     name = metric.label or metric.name
     return name if name.lower().startswith("test") else f"test {name}"
+
+
+def diverged(standing: Standing) -> str:
+    """How many final runs diverged, of how many; and how many came to nothing in other ways."""
+    if not standing.n_finished:
+        return NOTHING
+    others = (f", {number} {name}" for name, number in sorted(standing.alarms.items()))
+    return f"{standing.n_diverged}/{standing.n_finished}{''.join(others)}"
 
 
 def headline(comparison: Comparison) -> str:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from adabelief.lab.pictures import SPLIT as PICTURES
 from adabelief.lab.study import FINAL_INIT_SEED, Record, Run, Study
 
 
@@ -36,6 +37,8 @@ def summary(record: Record) -> dict[str, Any]:
 def points(record: Record) -> Iterator[tuple[int, dict[str, float]]]:
     """Steps with their numbers as "train/loss", "test/accuracy"; what is not finite is NaN."""
     for row in record.rows:
+        if row["split"] == PICTURES:
+            continue
         numbers = {
             f"{row['split']}/{name}": math.nan if value is None else float(value)
             for name, value in row.items()

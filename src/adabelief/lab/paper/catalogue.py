@@ -15,6 +15,7 @@ from adabelief.lab.paper.table1 import TABLE1
 from adabelief.lab.paper.theorems.theorem21 import THEOREM21
 from adabelief.lab.paper.theorems.theorem22 import THEOREM22
 from adabelief.lab.paper.trained.experiment import Experiment
+from adabelief.lab.paper.trained.gan import GAN
 from adabelief.lab.paper.trained.language import LANGUAGE
 from adabelief.lab.paper.trained.vision import VISION
 
@@ -34,9 +35,10 @@ SETS: Mapping[str, Sequence[Exhibit | Experiment]] = {
     "analytical": ANALYTICAL,
     "vision": VISION,
     "language": LANGUAGE,
+    "gan": GAN,
 }
 EXHIBITS = {exhibit.name: exhibit for exhibit in ANALYTICAL}
-EXPERIMENTS = {experiment.name: experiment for experiment in (*VISION, *LANGUAGE)}
+EXPERIMENTS = {experiment.name: experiment for experiment in (*VISION, *LANGUAGE, *GAN)}
 NAMES = (*EXHIBITS, *EXPERIMENTS)
 
 
@@ -53,5 +55,5 @@ def chosen(names: list[str]) -> list[Exhibit | Experiment]:
             msg = f"the exhibit must be one of {known}, got {name!r}"
             raise LabError(msg)
         wanted |= {each.name for each in SETS[name]} if name in SETS else {name}
-    everything: tuple[Exhibit | Experiment, ...] = (*ANALYTICAL, *VISION, *LANGUAGE)
+    everything: tuple[Exhibit | Experiment, ...] = (*ANALYTICAL, *VISION, *LANGUAGE, *GAN)
     return [each for each in everything if each.name in wanted]

@@ -10,7 +10,7 @@ from importlib import resources
 
 from adabelief.lab.analysis import numerals
 from adabelief.lab.analysis.comparison import Comparison
-from adabelief.lab.analysis.wording import metric_name
+from adabelief.lab.analysis.wording import diverged, metric_name
 from adabelief.lab.report.alternative import alternative
 from adabelief.lab.report.chart import FORMATS, Chart
 from adabelief.lab.report.excerpt import hidden, note
@@ -50,6 +50,7 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         p=numerals.p_value,
         steps=numerals.steps,
         raw=_raw,
+        diverged=diverged,
         spread=partial(numerals.in_unit, metric=metric),
     )
     return environment.from_string(_own_file("page.html")).render(

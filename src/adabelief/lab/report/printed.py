@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adabelief.lab.analysis import numerals
 from adabelief.lab.analysis.comparison import Comparison, Standing
 from adabelief.lab.analysis.numerals import NOTHING, mean_text
-from adabelief.lab.analysis.wording import metric_name
+from adabelief.lab.analysis.wording import diverged, metric_name
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _results(comparison: Comparison) -> Printed:
                 one.rival.label,
                 mean_text(one.mean, metric),
                 mean_text(one.best, metric),
-                f"{one.n_diverged}/{one.n_finished}" if one.n_finished else NOTHING,
+                diverged(one),
                 f"{one.n_finished} of {comparison.study.settings.seeds}",
                 numerals.setting(one.chosen),
             )

@@ -15,7 +15,7 @@ from rich.text import Text
 from adabelief.lab.analysis.comparison import Comparison, Standing
 from adabelief.lab.analysis.numerals import NOTHING, mean_text, setting
 from adabelief.lab.analysis.statistics import Interval
-from adabelief.lab.analysis.wording import metric_name
+from adabelief.lab.analysis.wording import diverged, metric_name
 
 VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "dim"}
 
@@ -40,6 +40,11 @@ def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, objec
         "trials": len(standing.trials),
         "seeds_planned": settings.seeds,
         **{state: standing.count(state) for state in ("ok", "diverged", "failed")},
+        **{
+            metric.alarm.name: standing.alarms.get(metric.alarm.name, 0)
+            for metric in comparison.study.metrics
+            if metric.alarm is not None
+        },
         **_interval("last", standing.mean),
         **_interval("best", standing.best),
         "train_seconds": standing.seconds,
@@ -95,7 +100,7 @@ def terminal(comparison: Comparison, width: int = 100) -> Table:
     else:
         table.add_column("tuned", overflow="fold", ratio=3)
     table.add_column(Text(metric_name(comparison) + unit), justify="right", overflow="fold")
-    table.add_column("diverged", justify="right", no_wrap=True)
+    table.add_column("diverged", justify="right", overflow="fold")
     table.add_column(Text(f"{subject} is"), ratio=5)
     for standing in comparison.ranking:
         table.add_row(*_terminal_row(comparison, standing))
@@ -106,7 +111,6 @@ def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
     pairing = comparison.pairing(standing.rival.name)
     mean = mean_text(standing.mean, comparison.study.primary_metric)
     survivors = "*" if standing.mean and standing.n_diverged else ""
-    diverged = f"{standing.n_diverged}/{standing.n_finished}" if standing.n_finished else NOTHING
     verdict = Text(NOTHING)
     if pairing:
         verdict = Text(pairing.verdict, style=VERDICT_STYLE[pairing.verdict])
@@ -116,7 +120,7 @@ def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
         Text(standing.rival.label),
         Text(setting(standing.chosen) + ("!" if standing.edge else "")),
         Text(mean + survivors),
-        Text(diverged),
+        Text(diverged(standing)),
         verdict,
     ]
 

@@ -11,7 +11,9 @@ from adabelief.lab.workloads import (
     fashion_mnist,
     gpt,
     imagenet,
+    sn_gan,
     translation,
+    wgan,
     words,
 )
 
@@ -23,4 +25,6 @@ WORKLOADS: Mapping[str, Workload] = {
     **words.WORKLOADS,
     "sotu-gpt": gpt.workload,
     **translation.WORKLOADS,
+    **wgan.WORKLOADS,
+    "sn-gan": sn_gan.workload,
 }

@@ -30,11 +30,12 @@ Panel = Mapping[str, Any]
 def draw(data: Mapping[str, Any]) -> Iterator[Drawing]:
     """Two pictures of each panel, with their numbers as CSV."""
     for panel in data["panels"]:
-        yield _curves(panel)
-        yield _beside(panel, data["sources"])
+        yield curves(panel)
+        yield beside(panel, data["sources"])
 
 
-def _curves(panel: Panel) -> Drawing:
+def curves(panel: Panel) -> Drawing:
+    """The test metric over training."""
     with look():
         made = figure(8, 4.6)
         axes = made.add_subplot()
@@ -55,10 +56,10 @@ def _curves(panel: Panel) -> Drawing:
         axes.set_xlabel("Optimizer step")
         axes.set_ylabel(f"Test {panel['metric']}")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
-        _mark(made, panel)
+        mark(made, panel)
     caption = (
         f"{panel['title']}: test {panel['metric']} during training; mean over seeds, band from the "
-        f"lowest to the highest.{_reduced(panel)}"
+        f"lowest to the highest.{reduced(panel)}"
     )
     rows = [
         (rival["name"], *point)
@@ -66,11 +67,11 @@ def _curves(panel: Panel) -> Drawing:
         if (curve := rival["curve"])
         for point in zip(curve["steps"], curve["mean"], curve["low"], curve["high"], strict=True)
     ]
-    table = _csv(("optimizer", "step", "mean", "low", "high"), rows)
+    table = as_csv(("optimizer", "step", "mean", "low", "high"), rows)
     return Drawing(f"{panel['workload']}-curves", caption, {**saved(made), "csv": table})
 
 
-def _beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
+def beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
     """Left ours, right the others' if there are any, in one order, with scales of their own."""
     rivals = sorted(panel["rivals"], key=_order, reverse=True)
     there = [name for name in sources if any(name in rival["reported"] for rival in rivals)]
@@ -94,11 +95,11 @@ def _beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
             # A source is drawn once a row, and named once.
             handles = dict(zip(*reversed(theirs.get_legend_handles_labels()), strict=True))
             theirs.legend(handles.values(), handles.keys(), fontsize=8, loc="best")
-        _mark(made, panel)
+        mark(made, panel)
     told = "; ".join(f"{name}: {sources[name]}" for name in there)
     caption = (
         f"{panel['title']}: each seed's last value (bar: mean)"
-        f"{f' beside what others reported ({told})' if there else ''}.{_reduced(panel)}"
+        f"{f' beside what others reported ({told})' if there else ''}.{reduced(panel)}"
     )
     rows = [
         (rival["name"], seed, state, value, best)
@@ -107,7 +108,7 @@ def _beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
             zip(rival["states"], rival["values"], rival["best"], strict=True)
         )
     ]
-    table = _csv(("optimizer", "seed", "state", "last", "best"), rows)
+    table = as_csv(("optimizer", "seed", "state", "last", "best"), rows)
     return Drawing(f"{panel['workload']}-reported", caption, {**saved(made), "csv": table})
 
 
@@ -127,18 +128,21 @@ def _order(rival: Mapping[str, Any]) -> tuple[float, float]:
     return (numbers[0] if numbers else float("inf"), sum(values) / len(values) if values else 0.0)
 
 
-def _mark(made: Figure, panel: Panel) -> None:
+def mark(made: Figure, panel: Panel) -> None:
+    """Say in a figure that training was reduced."""
     if panel["watermark"]:  # below the axes, where nothing is drawn
         made.supxlabel(panel["watermark"], x=0.99, ha="right", color=ALERT, fontsize=8)
 
 
-def _reduced(panel: Panel) -> str:
+def reduced(panel: Panel) -> str:
+    """The same in a caption, after its last sentence."""
     # Not str.capitalize, which makes "resnet34" of "ResNet34".
     mark = panel["watermark"]
     return f" {mark[0].upper()}{mark[1:]}." if mark else ""
 
 
-def _csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+def as_csv(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """A table as a file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)

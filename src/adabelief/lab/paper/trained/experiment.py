@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import zip_longest
+from typing import Any, cast
 
 from adabelief.lab.analysis.comparison import Comparison, Standing
 from adabelief.lab.analysis.numerals import mean_text, shown
-from adabelief.lab.paper.exhibit import Claim, Findings, Table
+from adabelief.lab.paper.exhibit import Claim, Drawing, Findings, Table
+from adabelief.lab.paper.trained.drawing import draw
 from adabelief.lab.paper.trained.reported import Reported, compared, read
+from adabelief.lab.study import Record, Study
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Experiment:
         claims: the paper's, about the panels that there are.
         limits: what it can and cannot show where training is reduced.
         contradictions: what, as the paper's text or figure has it, as the authors' code has it.
+        rivals: of those with published settings, the ones that it shows; all if none is named.
+        gather: `(study, records) -> what else its pictures need`, as JSON has it.
+        draw: draws from the data of `findings`.
     """
 
     name: str
@@ -33,6 +39,9 @@ class Experiment:
     claims: Callable[[Sequence[Comparison]], Sequence[Claim]]
     limits: str
     contradictions: tuple[tuple[str, str, str], ...] = ()
+    rivals: tuple[str, ...] = ()
+    gather: Callable[[Study, Sequence[Record]], Mapping[str, Any]] = lambda study, records: {}
+    draw: Callable[[Mapping[str, Any]], Iterator[Drawing]] = draw
 
 
 def full(comparison: Comparison) -> bool:
@@ -41,12 +50,23 @@ def full(comparison: Comparison) -> bool:
     return not settings.watermark and settings.search == "published"
 
 
-def findings(experiment: Experiment, comparisons: Sequence[Comparison]) -> Findings:
-    """Tables, claims and the data of the drawings, from studies that are complete."""
+def findings(
+    experiment: Experiment,
+    comparisons: Sequence[Comparison],
+    gathered: Sequence[Mapping[str, Any]] = (),
+) -> Findings:
+    """Tables, claims and the data of the drawings, from studies that are complete.
+
+    `gathered` is what `Experiment.gather` returned for each of them.
+    """
     reported = read(experiment.name)
     tables = [_table(experiment, reported, each) for each in comparisons]
+    panels = [
+        {**_panel(reported, each), **more}
+        for each, more in zip_longest(comparisons, gathered, fillvalue=cast("Any", {}))
+    ]
     return Findings(
-        {"panels": [_panel(reported, each) for each in comparisons], "sources": reported.sources},
+        {"panels": panels, "sources": reported.sources},
         [*tables, *_contradictions(experiment), _runs(comparisons)],
         list(experiment.claims(comparisons)),
     )
@@ -80,7 +100,9 @@ def _table(experiment: Experiment, reported: Reported, comparison: Comparison) -
     if study.settings.watermark:
         note.append(f"Ours is {study.settings.watermark}. {experiment.limits}")
     elif judged:
-        note.append(f"Best is compared with {sources[0]}; {reported.tolerance}: {reported.reason}.")
+        note.append(
+            f"Compared with {sources[0]}, best with best; {reported.tolerance}: {reported.reason}."
+        )
     heads = ("optimizer", "settings", "ours, last", "ours, best", "diverged", *sources, *last)
     title = f"{study.title}, preset {study.preset} ({study.primary_metric.title})"
     return Table(title, heads, rows, " ".join(note))
@@ -102,10 +124,15 @@ def _row(
         ", ".join(f"{name} {value:g}" for name, value in (standing.chosen or {}).items()),
         mean_text(standing.mean, metric),
         mean_text(standing.best, metric),
-        f"{standing.n_diverged} of {len(standing.finals)}",
+        _lost(standing),
         *others,
     )
     return row + _difference(comparison, standing, reported) if judged else row
+
+
+def _lost(standing: Standing) -> str:
+    others = (f", {number} {name}" for name, number in sorted(standing.alarms.items()))
+    return f"{standing.n_diverged} of {len(standing.finals)}{''.join(others)}"
 
 
 def _told(numbers: Mapping[str, float] | None) -> str:
@@ -143,6 +170,7 @@ def _panel(reported: Reported, comparison: Comparison) -> dict[str, Any]:
                 "values": [_shown(comparison, run.value) for run in standing.finals],
                 "best": [_shown(comparison, run.best) for run in standing.finals],
                 "states": [run.state for run in standing.finals],
+                "alarms": [list(run.alarms) for run in standing.finals],
                 "curve": _curve(comparison, standing),
                 "reported": dict(reported.of(study.workload, standing.rival.name)),
             }

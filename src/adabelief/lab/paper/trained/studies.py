@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.analysis.comparison import Comparison
-from adabelief.lab.compare import declare, published, records_of
+from adabelief.lab.compare import declare, has_own, published, records_of
 from adabelief.lab.contract import preset_of
 from adabelief.lab.errors import LabError, MissingDataError
 from adabelief.lab.load import Loaded, load
 from adabelief.lab.paper.exhibit import Exhibit, Findings, Table
-from adabelief.lab.paper.trained.drawing import draw
 from adabelief.lab.paper.trained.experiment import Experiment, findings
 from adabelief.lab.rivals import GROUPS, Rival, resolve
 from adabelief.lab.store import Store
@@ -56,7 +56,7 @@ def exhibit(
         title=experiment.title,
         source=f"{experiment.source}; preset {preset}",
         measure=partial(_measure, experiment, wanted, preset, root, conduct),
-        draw=draw,
+        draw=experiment.draw,
         kept=False,
     )
 
@@ -65,11 +65,12 @@ def _measure(
     experiment: Experiment, workloads: Sequence[str], preset: str, root: Path, conduct: Conduct
 ) -> Findings:
     comparisons: list[Comparison] = []
+    gathered: list[Mapping[str, Any]] = []
     missing: list[tuple[str, str]] = []
     seconds = 0.0
     for name in workloads:
         loaded = load(name)
-        study = declare(loaded, preset, rivals(loaded, preset))
+        study = declare(loaded, preset, rivals(loaded, preset, experiment.rivals))
         store = Store(root / f"{name}-{preset}")
         try:
             conduct(study, loaded, store)
@@ -80,18 +81,23 @@ def _measure(
         results = [record.result for record in records if record.result is not None]
         seconds += sum(result.seconds + result.eval_seconds for result in results)
         comparisons.append(analyze(study, records))
+        gathered.append(experiment.gather(study, records))
     if not comparisons:
         msg = "no data: " + "; ".join(f"{title}: {why}" for title, why in missing)
         raise MissingDataError(msg)
-    found = findings(experiment, comparisons)
+    found = findings(experiment, comparisons, gathered)
     if missing:
         tables = [*found.tables, Table("Not run", ("study", "why"), tuple(missing))]
         found = replace(found, tables=tables)
     return replace(found, seconds=round(seconds, 1))
 
 
-def rivals(loaded: Loaded, preset: str) -> tuple[Rival, ...]:
-    """Those whose settings are published, where the preset takes these; else the paper's."""
-    if preset_of(loaded.workload, preset).search == "published":
-        return published(loaded.workload)
+def rivals(loaded: Loaded, preset: str, names: Sequence[str] = ()) -> tuple[Rival, ...]:
+    """The workload's own, those of `names` or all, where the preset takes these; else the paper's.
+
+    A study has those of one exhibit at first, and grows by those of others.
+    """
+    workload = loaded.workload
+    if has_own(workload, preset_of(workload, preset).search):
+        return published(workload, names)
     return resolve(GROUPS["paper"])

@@ -1,0 +1,1 @@
+"""Networks that turn images into features, whose distances tell how good generated images are."""

@@ -1,0 +1,39 @@
+"""Extractors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+import torch
+
+from adabelief.lab.errors import LabError
+from adabelief.lab.features import efficientnet, inception, lenet
+from adabelief.lab.features.extractor import Extractor, Name
+
+_LOADERS: Mapping[Name, Callable[[torch.device], Extractor]] = {
+    "lenet": lenet.load,
+    "efficientnet": efficientnet.load,
+    "inception": inception.load,
+}
+
+# What the Fréchet distance of each one's features is called.
+DISTANCES: Mapping[str, str] = {
+    "lenet": lenet.DISTANCE,
+    "efficientnet": efficientnet.DISTANCE,
+    "inception": inception.DISTANCE,
+}
+
+
+@lru_cache(maxsize=2)
+def load(name: Name, device: torch.device = torch.device("cpu")) -> Extractor:  # noqa: B008
+    """The extractor of that name, once a process.
+
+    Raises:
+        MissingDataError: its weights are the user's, and are not here.
+        LabError: they are others than they should be, or a package is missing.
+    """
+    if name not in _LOADERS:
+        msg = f"features must be of {', '.join(_LOADERS)}, got {name!r}"
+        raise LabError(msg)
+    return _LOADERS[name](device)
