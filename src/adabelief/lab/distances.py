@@ -99,12 +99,13 @@ def kid(one: Tensor, other: Tensor, *, block: int = 1000, seed: int = 0) -> floa
     """The Kernel Inception Distance, squared (Bińkowski et al. 2018, section 4): it has no bias.
 
     The unbiased estimate of the squared maximum mean discrepancy with the kernel (x·y/d + 1)³, a
-    mean over blocks of about that many of both sets, each feature in one of them.
+    mean over blocks of that many of both sets; no feature is in two, and of the larger set those
+    that are left over are in none.
 
     Args:
         one: features (n, d).
         other: features (m, d).
-        block: a block's size; 1,000 as in the paper.
+        block: a block's size, 1,000 as in the paper; smaller sets are one block.
         seed: of the order in which features are dealt to blocks: sets may come sorted.
 
     Raises:
@@ -120,14 +121,15 @@ def kid(one: Tensor, other: Tensor, *, block: int = 1000, seed: int = 0) -> floa
     if fewer < 2:
         msg = f"both sets must have at least 2 features, got {fewer}"
         raise ValueError(msg)
-    count = max(1, fewer // block)
+    if fewer < block:
+        return float(_mmd(one.double(), other.double()))
     dealt = (
-        features.double()[torch.randperm(len(features), generator=generator(seed, which))]
+        features[torch.randperm(len(features), generator=generator(seed, which))].double()
         for which, features in enumerate((one, other))
     )
-    pairs = zip(*(features.tensor_split(count) for features in dealt), strict=True)
-    found = [float(_mmd(x, y)) for x, y in pairs]
-    return sum(found) / count
+    blocks = (features[: fewer // block * block].split(block) for features in dealt)
+    found = [float(_mmd(x, y)) for x, y in zip(*blocks, strict=True)]
+    return sum(found) / len(found)
 
 
 def _mmd(x: Tensor, y: Tensor) -> Tensor:
