@@ -73,7 +73,6 @@ _OTHERS = (
 WGAN = (
     _gan("adabelief", eps=1e-12),
     *_OTHERS,
-    _gan("adamw", note="in their code, not in figure 6"),
     _gan(
         "eadam", f"{CONTROL}: AdaBelief's settings", eps=1e-12,
         note="AdaBelief without the belief: g² for (g - m)²",

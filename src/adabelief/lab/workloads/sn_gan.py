@@ -45,7 +45,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
 
 
 _STEPS = 100_000
-_QUICK_STEPS = 200
+_QUICK_STEPS = 120
 _full: dict[str, Any] = {
     "steps": _STEPS, "eval_every": _STEPS // 50, "schedule": Schedule(kind="constant"),
 }  # fmt: skip
@@ -63,7 +63,7 @@ workload = Workload(
             **_full,
         ),
         "quick": Preset(
-            steps=_QUICK_STEPS, eval_every=_QUICK_STEPS // 5, trials=1, seeds=3,
+            steps=_QUICK_STEPS, eval_every=_QUICK_STEPS // 4, trials=1, seeds=3,
             search="published", schedule=Schedule(kind="constant"),
             options={
                 **gan.EMBEDDED, "width": 16, "critic_width": 16, "batch_size": 32,
