@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help compare test test-all compatibility check format bench small-state scaling loop images words belief paper picture constraints
+.PHONY: help compare test test-all compatibility check format bench small-state scaling loop images words gans belief paper picture constraints
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ scaling: .venv/.ray ## what a study of 10 to 100,000 runs costs beside its runs;
 
 words: .venv/.installed ## words a second of the lab's LSTM against torch.nn.LSTM; writes docs/words.md
 	$(BIN)/python -m benchmarks.words
+
+gans: .venv/.installed ## steps a second of the lab's GANs against a bare loop; writes docs/gans.md
+	$(BIN)/python -m benchmarks.gans
 
 images: .venv/.installed ## images a second of the lab on the paper's networks; writes docs/images.md
 	$(BIN)/python -m benchmarks.images

@@ -172,7 +172,7 @@ def test_colours_are_seen_by_their_luminance() -> None:
 def test_only_inceptions_distance_is_called_fid(drawn: Extractor) -> None:
     assert drawn.distance == catalogue.DISTANCES["inception"] == "FID"
     for name in ("lenet", "efficientnet"):
-        extractor = catalogue.load(name)  # type: ignore[arg-type]
+        extractor = catalogue.load(name)
         assert extractor.distance == catalogue.DISTANCES[name]
         assert extractor.distance == f"Fréchet distance ({extractor.label})"
 
@@ -301,7 +301,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
 
 def test_other_names_are_refused() -> None:
     with pytest.raises(LabError, match="lenet, efficientnet, inception, got 'vgg'"):
-        catalogue.load("vgg")  # type: ignore[arg-type]
+        catalogue.load("vgg")
 
 
 def test_splits_are_cut_as_it_is_said() -> None:

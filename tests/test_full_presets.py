@@ -18,6 +18,7 @@ from processes import group_members, kill, run, start, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
+CIFAR = () if os.environ.get("ADABELIEF_CIFAR10") else ("data=fashion",)
 # Data that are here in place of those that are not; sizes of networks and images are kept.
 ALTERED = {
     "cifar10": () if os.environ.get("ADABELIEF_CIFAR10") else ("data=embedded",),
@@ -28,6 +29,9 @@ ALTERED = {
     "sotu": ("evaluated_columns=20",),
     # A search with a network that has learned nothing goes on to its limit.
     "help": ("averaged=2", "apart=1", "evaluated=4"),
+    # Inception's weights are not here; 64,000 generated images take longer than all the rest.
+    "wgan": ("features=lenet", "samples=100", "replicates=2", *CIFAR),
+    "sn": ("features=lenet", "samples=100", "replicates=2", "batch_size=16", *CIFAR),
     "iwslt14": ("averaged=2", "apart=1", "evaluated=4", "text=help", "longest=256"),
 }
 FULL = [
@@ -40,6 +44,9 @@ FULL = [
     *[("ptb-lstm1", preset) for preset in ("paper", "fair")],
     *[("sotu-lstm2", preset) for preset in ("authors", "paper", "fair")],
     *[("help-transformer", preset) for preset in ("authors", "paper", "fair")],
+    *[("wgan", preset) for preset in ("authors", "paper", "fair")],
+    ("wgan-gp", "authors"),
+    *[("sn-gan", preset) for preset in ("authors", "paper", "fair")],
     *[("iwslt14-transformer", preset) for preset in ("authors", "paper", "fair")],
 ]
 

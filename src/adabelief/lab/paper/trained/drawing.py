@@ -55,7 +55,8 @@ def curves(panel: Panel) -> Drawing:
         axes.set_title(f"{panel['title']}, preset {panel['preset']}")
         axes.set_xlabel("Optimizer step")
         axes.set_ylabel(f"Test {panel['metric']}")
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
+        if axes.lines:  # a run that diverged before its first evaluation has no curve
+            axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         mark(made, panel)
     caption = (
         f"{panel['title']}: test {panel['metric']} during training; mean over seeds, band from the "
