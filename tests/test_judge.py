@@ -95,7 +95,7 @@ def test_a_generator_of_one_class_in_ten_is_seen_by_its_variety() -> None:
 def test_fewer_images_than_features_are_refused(samples: int, there: int) -> None:
     real, _ = clothes()
     with pytest.raises(
-        LabError, match=f"samples must be at least 85, .* LeNet .* got {samples}: .* singular"
+        LabError, match=f"samples must be at least 85, .* LeNet .* got {samples}: .* full rank"
     ):
         judge(real, samples=samples)
     with pytest.raises(LabError, match=f"real images must be at least 85, .* got {there}"):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
 
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.analysis.comparison import Comparison
@@ -279,6 +280,7 @@ def test_pictures_of_all_optimizers_and_a_film_of_the_subject() -> None:
     pictured = {each.name: each for each in drawn(TABLE3, {"sgd": None}, "sn-gan")}
     assert {"sn-gan-images", "sn-gan-film", "sn-gan-curves", "sn-gan-boxes"} <= set(pictured)
     film = Image.open(io.BytesIO(pictured["sn-gan-film"].files["gif"]))
+    assert isinstance(film, GifImageFile)
     assert film.n_frames == 2
     # Eight images of eight pixels in a row, each pixel two points; four rows.
     assert film.size == (8 * 8 * 2, 4 * 8 * 2)

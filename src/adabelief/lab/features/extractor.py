@@ -44,8 +44,8 @@ class Extractor:
         device = next(self.network.parameters()).device
         with torch.inference_mode():
             parts = [self.network(part.to(device)).float().cpu() for part in images.split(_BATCH)]
-        # A copy that may be used outside inference mode.
-        return torch.cat(parts).clone()
+        # Out here: what is made in inference mode may not be used with gradients.
+        return torch.cat(parts)
 
 
 def check(images: Tensor) -> None:

@@ -8,6 +8,7 @@ their padding, and the last block pools by the maximum.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -118,14 +119,15 @@ def read(path: Path, sha256: str, device: torch.device) -> Extractor:
         LabError: it is another file.
     """
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        content = path.read_bytes()
     except OSError as error:
         msg = f"{path} cannot be read ({error.strerror}); {FILES[0]} is in the {HOMES}"
         raise MissingDataError(msg) from error
+    digest = hashlib.sha256(content).hexdigest()
     if digest != sha256:
         msg = f"{path}: sha256 must be {sha256}, got {digest}"
         raise LabError(msg)
-    weights: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    weights: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     network = Inception()
     # The classes that it was trained for are no features.
     network.load_state_dict({k: v for k, v in weights.items() if not k.startswith("fc.")})

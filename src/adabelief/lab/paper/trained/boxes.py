@@ -33,7 +33,8 @@ def boxes(panel: Panel) -> Drawing:
         axes[0].set_ylabel(f"Test {panel['metric']}")
         mark(made, panel)
     caption = (
-        f"{panel['title']}: each seed's last value, box and median as in figure 6. Squares: "
+        f"{panel['title']}: each seed's last value ({panel['judged']}), box and median as in "
+        "figure 6. Squares: "
         "collapsed; crosses: no better than the mean image, or diverged (at the upper edge). "
         f"Failed are those most of whose runs are crosses.{reduced(panel)}"
     )

@@ -92,7 +92,7 @@ def beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
         ours.set_xlabel(f"Test {panel['metric']}")
         for theirs in others:
             theirs.set_title("Reported by others")
-            theirs.set_xlabel(f"Test {panel['metric']}")
+            theirs.set_xlabel(f"Test {panel.get('reported_as', panel['metric'])}")
             # A source is drawn once a row, and named once.
             handles = dict(zip(*reversed(theirs.get_legend_handles_labels()), strict=True))
             theirs.legend(handles.values(), handles.keys(), fontsize=8, loc="best")

@@ -39,7 +39,23 @@ def gather(study: Study, records: Sequence[Record]) -> Mapping[str, Any]:
             last[run.rival] = packed(pictures(rows[-1])[: _SIDE**2])
             if run.rival == study.subject:
                 film = [{"step": row["step"], **packed(pictures(row))} for row in rows]
-    return {"pictures": last, "film": film, "real": _real(study)}
+    return {
+        "pictures": last,
+        "film": film,
+        "real": _real(study),
+        "judged": _judged(study),
+        "reported_as": "FID",
+    }
+
+
+def _judged(study: Study) -> str:
+    """What a distance is of: without that it is no number."""
+    options = study.settings.options
+    real = "train" if options["reference"] == "train" else "test"
+    return (
+        f"{options['samples']:,} generated images against the {real} images of {options['data']}, "
+        f"features of {options['features']}"
+    )
 
 
 def _real(study: Study) -> Mapping[str, Any] | None:
