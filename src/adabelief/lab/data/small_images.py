@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from adabelief.lab.data import cifar, fashion_mnist
+from adabelief.lab.data.held_out import last_of_each_class
 
 Source = Literal["fashion", "fashion-full", "cifar10"]
 
 # Of each class of the train images, the last tenth is held out.
-_VALID_SHARE = 10
+_ONE_IN = 10
 
 
 class Images(NamedTuple):
@@ -55,11 +56,7 @@ def load(source: Source, *, hold_out: bool) -> Splits:
         data = fashion_mnist.load("embedded" if source == "fashion" else "full")
         train = (data.train_images[:, None], data.train_labels)
         test = (data.test_images[:, None], data.test_labels)
-    held_out = np.zeros(len(train[1]), dtype=bool)
-    if hold_out:
-        for label in np.unique(train[1]):
-            members = np.flatnonzero(train[1] == label)
-            held_out[members[-(len(members) // _VALID_SHARE) :]] = True
+    held_out = last_of_each_class(train[1], _ONE_IN) & hold_out
     tested = _images(*test)
     return Splits(
         train=_images(train[0][~held_out], train[1][~held_out]),

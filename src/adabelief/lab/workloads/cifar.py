@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from adabelief.lab.augment import CropAndFlip
 from adabelief.lab.data import cifar, fashion_mnist
+from adabelief.lab.data.held_out import last_of_each_class
 from adabelief.lab.errors import LabError
 from adabelief.lab.rivals.published import CIFAR
 from adabelief.lab.schedule import Schedule
@@ -29,7 +30,7 @@ _MEAN, _STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 _PADDING = 4
 
 # Of each class of the train images, the last tenth tunes where a preset tunes.
-_VALID_SHARE = 10
+_ONE_IN = 10
 
 _BATCH = 128
 # 50,000 images, or the 45,000 that do not tune; what is left after whole batches is not used.
@@ -90,10 +91,7 @@ def load_splits(data: str, *, hold_out: bool) -> tuple[Pairs, int]:
     write to these tensors.
     """
     source = _embedded() if data == "embedded" else cifar.load(data)  # type: ignore[arg-type]
-    held_out = np.zeros(len(source.train_labels), dtype=bool)
-    for label in range(source.classes):
-        members = np.flatnonzero(source.train_labels == label)
-        held_out[members[-(len(members) // _VALID_SHARE) :]] = hold_out
+    held_out = last_of_each_class(source.train_labels, _ONE_IN) & hold_out
     train, test = (
         (source.train_images, source.train_labels),
         (source.test_images, source.test_labels),

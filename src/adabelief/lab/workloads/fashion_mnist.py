@@ -10,11 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from adabelief.lab.data import fashion_mnist
+from adabelief.lab.data.held_out import last_of_each_class
 from adabelief.lab.supervised import CLASSIFICATION, Supervised
 from adabelief.lab.workload import Preset, Workload
 
 # The last fifth of each class, in file order, tunes and is never trained on.
-_VALID_SHARE = 5
+_ONE_IN = 5
 
 
 class Options(BaseModel):
@@ -70,10 +71,7 @@ def load_splits(source: fashion_mnist.Source) -> dict[str, tuple[Tensor, Tensor]
     Cached because a process makes many runs; nobody may write to these tensors.
     """
     data = fashion_mnist.load(source)
-    held_out = np.zeros(len(data.train_labels), dtype=bool)
-    for label in range(len(fashion_mnist.CLASSES)):
-        members = np.flatnonzero(data.train_labels == label)
-        held_out[members[-(len(members) // _VALID_SHARE) :]] = True
+    held_out = last_of_each_class(data.train_labels, _ONE_IN)
     train = data.train_images[~held_out]
     mean, std = float(train.mean()), float(train.std())
 
