@@ -123,7 +123,7 @@ def _walls(grids: Mapping[str, Frame], panel: Panel) -> dict[str, bytes]:
     across = min(6, len(grids))
     down = -(-len(grids) // across)
     with look():
-        made = figure(1.5 * across, 1.75 * down + 0.2)
+        made = figure(max(8.0, 1.5 * across), 1.75 * down + 0.2)  # as wide as its mark
         places = made.subplots(down, across, squeeze=False).ravel()
         for axes in places:
             axes.axis("off")
