@@ -123,7 +123,8 @@ def _walls(grids: Mapping[str, Frame], panel: Panel) -> dict[str, bytes]:
     across = min(6, len(grids))
     down = -(-len(grids) // across)
     with look():
-        made = figure(max(8.0, 1.5 * across), 1.75 * down + 0.2)  # as wide as its mark
+        side = max(1.5, 8.0 / across)  # the figure is as wide as its mark
+        made = figure(side * across, (side + 0.3) * down + 0.2)
         places = made.subplots(down, across, squeeze=False).ravel()
         for axes in places:
             axes.axis("off")
