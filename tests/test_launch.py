@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import multiprocessing
-import time
 
 import pytest
-import torch
-import torch.distributed as dist
 
 from distributed.launch import run
-
-
-def sums_ranks(expected: int) -> None:
-    total = torch.tensor(dist.get_rank())
-    dist.all_reduce(total)
-    assert total.item() == expected, f"the sum is {total.item()}"
-
-
-def one_fails_while_the_others_wait() -> None:
-    if dist.get_rank() == 1:
-        msg = "rank 1 has a reason"
-        raise ValueError(msg)
-    dist.barrier()
-
-
-def nobody_comes_back() -> None:
-    while True:
-        time.sleep(0.1)
+from distributed.launching import (
+    nobody_comes_back,
+    one_fails_while_the_others_wait,
+    sums_ranks,
+)
 
 
 def test_ranks_form_one_group() -> None:

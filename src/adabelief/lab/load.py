@@ -39,7 +39,7 @@ def load(reference: str) -> Loaded:
         msg = f"{reference!r} names a file; say which workload in it: {reference}:NAME"
         raise LabError(msg)
     if reference not in WORKLOADS:
-        close = difflib.get_close_matches(reference, WORKLOADS, n=3, cutoff=0.4)
+        close = difflib.get_close_matches(reference, WORKLOADS, n=3, cutoff=0.45)
         hint = f"did you mean {' or '.join(close)}? " if close else ""
         listed = ", ".join(WORKLOADS)
         msg = f"unknown workload {reference!r}: {hint}There are {listed}, or a file.py:name"
