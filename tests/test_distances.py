@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from adabelief.lab import distances
 from adabelief.lab.distances import Moments, frechet, frechet_error, kid, moments
 
 
@@ -133,6 +134,27 @@ def test_blocks_are_dealt_whatever_the_order_of_the_sets() -> None:
         np.mean([kid(a, b) for a, b in zip(by_size.split(500), backwards.split(500), strict=True)])
     )
     assert apart < sorted_out / 100
+
+
+@pytest.mark.parametrize(("n", "m"), [(30, 700), (700, 30), (250, 720), (100, 100)])
+def test_no_more_than_a_block_of_either_is_looked_at_at_once(
+    n: int, m: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few images against all of a data set would fill the memory."""
+    sizes: list[tuple[int, int]] = []
+    kernel = distances._kernel
+
+    def watched(x: Tensor, y: Tensor) -> Tensor:
+        sizes.append((len(x), len(y)))
+        return kernel(x, y)
+
+    monkeypatch.setattr(distances, "_kernel", watched)
+    kid(drawn(n, 4, seed=1), drawn(m, 4, seed=2), block=100)
+    assert max(max(pair) for pair in sizes) <= 100
+    across = [pair for pair in sizes if pair[0] != pair[1] or n == m]
+    assert all(pair == (min(n, 100), min(m, 100)) for pair in across)
+    # Within both, and across: three kernels for each pair of blocks.
+    assert len(sizes) == 3 * min(n // min(n, 100), m // min(m, 100))
 
 
 def test_two_samples_of_one_distribution_are_at_distance_nought_on_average_by_the_kernel() -> None:

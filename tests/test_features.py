@@ -168,12 +168,10 @@ def test_colours_are_seen_by_their_luminance() -> None:
     torch.testing.assert_close(found, expected)
 
 
-def test_only_inceptions_distance_is_called_fid(drawn: Extractor) -> None:
-    assert drawn.distance == catalogue.DISTANCES["inception"] == "FID"
+def test_every_extractor_has_the_label_that_is_known_without_it(drawn: Extractor) -> None:
+    assert drawn.label == catalogue.LABELS["inception"]
     for name in ("lenet", "efficientnet"):
-        extractor = catalogue.load(name)
-        assert extractor.distance == catalogue.DISTANCES[name]
-        assert extractor.distance == f"Fréchet distance ({extractor.label})"
+        assert catalogue.load(name).label == catalogue.LABELS[name]
 
 
 class Counting(nn.Module):
@@ -192,7 +190,7 @@ class Counting(nn.Module):
 @pytest.fixture
 def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Extractor:
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "kept"))
-    return Extractor("Pixels", "Fréchet distance (Pixels)", "0" * 64, 64, Counting())
+    return Extractor("Pixels", "0" * 64, 64, Counting())
 
 
 def calls(extractor: Extractor) -> int:

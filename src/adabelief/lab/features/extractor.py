@@ -22,14 +22,12 @@ class Extractor:
 
     Args:
         label: of the network, as in tables.
-        distance: what the Fréchet distance of its features may be called: FID is Inception's.
         digest: sha256 of its weights.
         dimensions: of its features.
         network: called with images as they are; in evaluation mode, nothing of it is trained.
     """
 
     label: str
-    distance: str
     digest: str
     dimensions: int
     network: nn.Module

@@ -28,7 +28,7 @@ from adabelief.lab.features.inception_blocks import (
     block_e,
 )
 
-DISTANCE = "FID"
+LABEL = "Inception"
 DIMENSIONS = 2048
 VARIABLE = "ADABELIEF_INCEPTION"
 FILES = (
@@ -132,8 +132,7 @@ def read(path: Path, sha256: str, device: torch.device) -> Extractor:
     # The classes that it was trained for are no features.
     network.load_state_dict({k: v for k, v in weights.items() if not k.startswith("fc.")})
     return Extractor(
-        label="Inception",
-        distance=DISTANCE,
+        label=LABEL,
         digest=digest,
         dimensions=DIMENSIONS,
         network=frozen(network, device),

@@ -15,7 +15,7 @@ from adabelief.lab.features.extractor import Extractor, frozen
 
 WEIGHTS = "lenet_fashion_mnist.npz"
 WEIGHTS_SHA256 = "d38554d5fd8fcc2330f1d5d717349737ab3d66a33657542b6d4061aeaa4e2c98"
-DISTANCE = "Fréchet distance (LeNet)"
+LABEL = "LeNet"
 DIMENSIONS = 84
 SIZE = 32
 # Luminance of red, green and blue: ITU-R BT.601.
@@ -67,8 +67,7 @@ def load(device: torch.device) -> Extractor:
     with np.load(io.BytesIO(embedded.read(WEIGHTS, WEIGHTS_SHA256)), allow_pickle=False) as arrays:
         network = of(arrays)
     return Extractor(
-        label="LeNet",
-        distance=DISTANCE,
+        label=LABEL,
         digest=WEIGHTS_SHA256,
         dimensions=DIMENSIONS,
         network=frozen(network, device),

@@ -12,9 +12,9 @@ from torch import nn
 
 from adabelief.lab.adversarial import Adversarial, Objective, Turn
 from adabelief.lab.data import fashion_mnist, small_images
-from adabelief.lab.features import catalogue
+from adabelief.lab.features import catalogue, inception
 from adabelief.lab.features.extractor import Name
-from adabelief.lab.judge import GENERATION, Judge
+from adabelief.lab.judge import Judge
 from adabelief.lab.workload import Split
 
 Reference = Literal["train", "split"]
@@ -85,10 +85,18 @@ def task(
     )  # fmt: skip
 
 
+# Of a distance on features that are not Inception's.
+_KINDS = {"frechet": "Fréchet", "kid": "Kernel"}
+
+
 def labels(options: Mapping[str, Any]) -> Mapping[str, str]:
-    """Names of metrics: only Inception's distance is FID."""
-    found = catalogue.DISTANCES.get(str(options.get("features")))
-    return {"frechet": found} if found else {}  # another name is refused where it is built
+    """Names of metrics: only Inception's distances are FID and KID."""
+    label = catalogue.LABELS.get(str(options.get("features")))
+    if label is None:
+        return {}  # another name is refused where it is built
+    if label == inception.LABEL:
+        return {"frechet": "FID", "kid": "KID"}
+    return {name: f"{kind} distance ({label})" for name, kind in _KINDS.items()}
 
 
 def _judge(options: Common, split: Split) -> Judge:
@@ -113,8 +121,6 @@ def _judge_of(
     extractor = catalogue.load(features, device())
     return Judge(extractor, getattr(splits, part).images, samples=samples, replicates=replicates)
 
-
-METRICS = GENERATION
 
 # What all of them say of their data.
 DATA = (

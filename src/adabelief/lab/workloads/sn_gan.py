@@ -9,6 +9,7 @@ from pydantic import Field
 
 from adabelief.lab.adversarial import HINGE, Adversarial
 from adabelief.lab.data import small_images
+from adabelief.lab.judge import GENERATION
 from adabelief.lab.models.sngan import SIZE, Critic, Generator
 from adabelief.lab.rivals.published_gan import SN_GAN
 from adabelief.lab.schedule import Schedule
@@ -53,7 +54,7 @@ _full: dict[str, Any] = {
 workload = Workload(
     name="sn-gan",
     build=build,
-    metrics=gan.METRICS,
+    metrics=GENERATION,
     primary="frechet",
     presets={
         "fair": Preset(trials=7, seeds=5, search="space", options=dict(gan.WHOLE), **_full),

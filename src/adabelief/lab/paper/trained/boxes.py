@@ -19,8 +19,8 @@ _MARKS = {"ok": ("o", MUTED), "collapsed": ("s", LIGHT[1]), "fruitless": ("x", A
 def boxes(panel: Panel) -> Drawing:
     """Two axes of their own scales: an optimizer fails if most of its runs came to nothing."""
     rivals = [each for each in panel["rivals"] if _known(each)]
-    failed = [each for each in rivals if _fails(each)]
-    succeeded = [each for each in rivals if not _fails(each)]
+    failed = [each for each in rivals if fails(each["states"], each["alarms"])]
+    succeeded = [each for each in rivals if each not in failed]
     there = [(name, group) for name, group in (("Successful", succeeded), ("Failed", failed))
              if group]  # fmt: skip
     with look():
@@ -76,11 +76,11 @@ def _known(rival: Mapping[str, Any]) -> bool:
     return any(state in ("ok", "diverged") for state in rival["states"])
 
 
-def _fails(rival: Mapping[str, Any]) -> bool:
-    """Most of its runs diverged, or are no better than the mean image."""
+def fails(states: Sequence[str], alarms: Sequence[Sequence[str]]) -> bool:
+    """Whether most runs that ended diverged, or are no better than the mean image."""
     lost = [
-        state == "diverged" or "fruitless" in alarms
-        for state, alarms in zip(rival["states"], rival["alarms"], strict=True)
+        state == "diverged" or "fruitless" in names
+        for state, names in zip(states, alarms, strict=True)
         if state in ("ok", "diverged")
     ]
     return 2 * sum(lost) > len(lost)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Any, cast
+from typing import Any
 
 from adabelief.lab.analysis.comparison import Comparison, Standing
-from adabelief.lab.analysis.numerals import mean_text, shown
+from adabelief.lab.analysis.numerals import in_unit, mean_text, shown
+from adabelief.lab.analysis.wording import alarmed
 from adabelief.lab.paper.exhibit import Claim, Drawing, Findings, Table
 from adabelief.lab.paper.trained.drawing import draw
 from adabelief.lab.paper.trained.reported import Reported, compared, read
 from adabelief.lab.study import Record, Study
+from adabelief.lab.workload import Metric
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Experiment:
         claims: the paper's, about the panels that there are.
         limits: what it can and cannot show where training is reduced.
         contradictions: what, as the paper's text or figure has it, as the authors' code has it.
+        beside: metrics whose last values stand beside the primary one's.
         rivals: of those with published settings, the ones that it shows; all if none is named.
         gather: `(study, records) -> what else its pictures need`, as JSON has it.
         draw: draws from the data of `findings`.
@@ -39,6 +41,7 @@ class Experiment:
     claims: Callable[[Sequence[Comparison]], Sequence[Claim]]
     limits: str
     contradictions: tuple[tuple[str, str, str], ...] = ()
+    beside: tuple[str, ...] = ()
     rivals: tuple[str, ...] = ()
     gather: Callable[[Study, Sequence[Record]], Mapping[str, Any]] = lambda study, records: {}
     draw: Callable[[Mapping[str, Any]], Iterator[Drawing]] = draw
@@ -61,9 +64,9 @@ def findings(
     """
     reported = read(experiment.name)
     tables = [_table(experiment, reported, each) for each in comparisons]
+    more = gathered or [{}] * len(comparisons)
     panels = [
-        {**_panel(reported, each), **more}
-        for each, more in zip_longest(comparisons, gathered, fillvalue=cast("Any", {}))
+        {**_panel(reported, each), **own} for each, own in zip(comparisons, more, strict=True)
     ]
     return Findings(
         {"panels": panels, "sources": reported.sources},
@@ -87,8 +90,9 @@ def _table(experiment: Experiment, reported: Reported, comparison: Comparison) -
         if any(source in of for of in reported.panels.get(study.workload, {}).values())
     ]
     judged = full(comparison) and reported.tolerance is not None
+    beside = [metric for metric in study.metrics if metric.name in experiment.beside]
     rows = tuple(
-        _row(comparison, standing, reported, sources, judged=judged)
+        _row(comparison, standing, reported, sources, beside, judged=judged)
         for standing in comparison.ranking
     )
     last = ("difference", f"within {reported.tolerance}") if judged else ()
@@ -103,7 +107,8 @@ def _table(experiment: Experiment, reported: Reported, comparison: Comparison) -
         note.append(
             f"Compared with {sources[0]}, best with best; {reported.tolerance}: {reported.reason}."
         )
-    heads = ("optimizer", "settings", "ours, last", "ours, best", "diverged", *sources, *last)
+    heads = ("optimizer", "settings", "ours, last", "ours, best", "diverged")
+    heads = (*heads, *(metric.title for metric in beside), *sources, *last)
     title = f"{study.title}, preset {study.preset} ({study.primary_metric.title})"
     return Table(title, heads, rows, " ".join(note))
 
@@ -113,6 +118,7 @@ def _row(
     standing: Standing,
     reported: Reported,
     sources: Sequence[str],
+    beside: Sequence[Metric],
     *,
     judged: bool,
 ) -> tuple[str, ...]:
@@ -124,15 +130,18 @@ def _row(
         ", ".join(f"{name} {value:g}" for name, value in (standing.chosen or {}).items()),
         mean_text(standing.mean, metric),
         mean_text(standing.best, metric),
-        _lost(standing),
+        f"{standing.n_diverged} of {len(standing.finals)}{alarmed(standing)}",
+        *(_mean_of(standing, each) for each in beside),
         *others,
     )
     return row + _difference(comparison, standing, reported) if judged else row
 
 
-def _lost(standing: Standing) -> str:
-    others = (f", {number} {name}" for name, number in sorted(standing.alarms.items()))
-    return f"{standing.n_diverged} of {len(standing.finals)}{''.join(others)}"
+def _mean_of(standing: Standing, metric: Metric) -> str:
+    """Mean of the last values, of runs that ended well."""
+    found = [run.last.get(metric.name) for run in standing.finals if run.state == "ok"]
+    finite = [value for value in found if value is not None]
+    return in_unit(sum(finite) / len(finite) if finite else None, metric)
 
 
 def _told(numbers: Mapping[str, float] | None) -> str:

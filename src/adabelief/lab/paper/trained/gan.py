@@ -9,7 +9,7 @@ from adabelief.lab.analysis.comparison import Comparison, Standing
 from adabelief.lab.analysis.numerals import listing
 from adabelief.lab.paper.exhibit import Claim, Drawing, Verdict
 from adabelief.lab.paper.trained import gallery
-from adabelief.lab.paper.trained.boxes import boxes
+from adabelief.lab.paper.trained.boxes import boxes, fails
 from adabelief.lab.paper.trained.claims import belief, by_more
 from adabelief.lab.paper.trained.drawing import beside, curves
 from adabelief.lab.paper.trained.experiment import Experiment, against, full, highest
@@ -20,6 +20,7 @@ _NINE = (
 )  # fmt: skip
 # By figure 6.
 _FAILED = {"wgan": ("adabound", "msvag", "sgd"), "wgan-gp": ("msvag", "sgd")}
+_BESIDE = ("frechet_error", "kid", "variety")
 _PADAM = tuple(padam(power) for power in POWERS)
 
 
@@ -47,8 +48,8 @@ def _failures(comparison: Comparison) -> Claim:
 
 
 def _fails(standing: Standing) -> bool:
-    """Most runs diverged, or are no better than the mean image."""
-    return 2 * (standing.n_diverged + standing.alarms.get("fruitless", 0)) > standing.n_finished
+    runs = standing.finals
+    return fails([run.state for run in runs], [run.alarms for run in runs])
 
 
 def _table4(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
@@ -140,6 +141,7 @@ FIG6 = Experiment(
     limits=_LIMITS,
     contradictions=_BOTH,
     rivals=(*_NINE, "eadam"),
+    beside=_BESIDE,
     gather=gallery.gather,
     draw=_draw,
 )
@@ -151,6 +153,7 @@ FIG7 = Experiment(
     claims=lambda comparisons: [],
     limits=_LIMITS,
     rivals=("adabelief",),
+    beside=_BESIDE,
     gather=gallery.gather,
     draw=_draw_fig7,
 )
@@ -183,6 +186,7 @@ TABLE3 = Experiment(
             "about 19 in the re-runs of the ML Reproducibility Challenge 2021",
         ),
     ),
+    beside=_BESIDE,
     gather=gallery.gather,
     draw=_draw,
 )
@@ -202,6 +206,7 @@ TABLE4 = Experiment(
         ),
     ),
     rivals=("adabelief", "adam", "sgd", *_PADAM),
+    beside=_BESIDE,
     gather=gallery.gather,
     draw=_draw,
 )
