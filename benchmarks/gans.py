@@ -11,37 +11,28 @@ Beside it: what each rival's steps cost of the whole. Writes docs/gans.json and 
 
 from __future__ import annotations
 
-import gc
 import os
-import random
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from benchmarks.costs import Step, made, shares, shares_table, turns
 from benchmarks.page import command
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim import Optimizer
 
 from adabelief.lab.adversarial import Adversarial
-from adabelief.lab.clocks import OptimizerClock
 from adabelief.lab.data import small_images
 from adabelief.lab.environment import environment
-from adabelief.lab.factory import make
 from adabelief.lab.models import dcgan, sngan
 from adabelief.lab.random_state import seed
-from adabelief.lab.rivals import Rival
 from adabelief.lab.workloads import WORKLOADS
 
 RECORD = Path(__file__).parent.parent / "docs" / "gans.json"
-WARM_UP = 1
 CLIP, PENALTY = 0.01, 10.0
 LOOP, LAB = "a bare loop", "the lab"
-
-Step = Callable[[int], None]
 
 
 class Case(NamedTuple):
@@ -74,13 +65,6 @@ def task_of(case: Case) -> Adversarial:
     task = workload.build(preset, 0, 0)
     assert isinstance(task, Adversarial)
     return task
-
-
-def made(rival: Rival, model: nn.Module) -> Optimizer:
-    """Its optimizer, with what is published."""
-    return make(
-        rival.optimizer, model.parameters(), rival.arguments(rival.published), rival.wrappers
-    )
 
 
 def by_hand(case: Case) -> Step:
@@ -154,36 +138,6 @@ def lab(case: Case) -> Step:
     return step
 
 
-def speeds(case: Case, rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of both in every round."""
-    contenders = {LOOP: by_hand(case), LAB: lab(case)}
-    found: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds + WARM_UP):
-        for name in random.sample(list(contenders), len(contenders)):
-            gc.collect()
-            start = time.process_time()
-            contenders[name](number)
-            if number >= WARM_UP:
-                found[name].append(time.process_time() - start)
-    return found
-
-
-def shares(case: Case, rounds: int) -> dict[str, float]:
-    """For each rival, the median of its steps' share of the time of a whole one of the lab."""
-    task, found = task_of(case), {}
-    for rival in WORKLOADS[case.workload].published:
-        optimizers = {name: made(rival, module) for name, module in task.modules.items()}
-        clock = OptimizerClock(optimizers.values())
-        own = []
-        for number in range(rounds + WARM_UP):
-            before, start = clock.seconds, time.perf_counter()
-            task.step(number, optimizers)
-            if number >= WARM_UP:
-                own.append((clock.seconds - before) / (time.perf_counter() - start))
-        found[rival.name] = statistics.median(own)
-    return found
-
-
 def record_of(rounds: int) -> dict[str, Any]:
     """All times of all rounds."""
     torch.set_num_threads(1)
@@ -194,8 +148,10 @@ def record_of(rounds: int) -> dict[str, Any]:
             "workload": case.workload,
             "size": case.size,
             "n_critic": task_of(case)._n_critic,
-            "speeds": speeds(case, rounds),
-            "shares": shares(case, max(2, rounds // 4)) if case.size == "quick" else {},
+            "speeds": turns({LOOP: by_hand(case), LAB: lab(case)}, rounds),
+            "shares": shares(task_of(case), WORKLOADS[case.workload].published, max(2, rounds // 4))
+            if case.size == "quick"
+            else {},
         }
         for case in CASES
     ]
@@ -234,16 +190,11 @@ def page(record: Mapping[str, Any]) -> str:
         "",
         "The optimizer's steps, in percent of the time of training, at the size of quick:",
         "",
-        "| optimizer | " + " | ".join(case["workload"] for case in shown) + " |",
-        "| --- |" + " ---: |" * len(shown),
     ]
     labels = {
         rival.name: rival.label for case in shown for rival in WORKLOADS[case["workload"]].published
     }
-    for name, label in labels.items():
-        told = (case["shares"].get(name) for case in shown)
-        row = " | ".join("–" if each is None else f"{100 * each:.1f}" for each in told)
-        lines.append(f"| {label} | {row} |")
+    lines += shares_table({case["workload"]: case["shares"] for case in shown}, labels)
     return "\n".join(lines) + "\n"
 
 

@@ -12,26 +12,21 @@ docs/words.json and docs/words.md.
 
 from __future__ import annotations
 
-import gc
 import itertools
 import os
-import random
 import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.costs import Step, made, shares, shares_table, turns
 from benchmarks.page import command
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
-from torch.optim import Optimizer
 
 from adabelief.lab.carried import Carried
-from adabelief.lab.clocks import OptimizerClock
 from adabelief.lab.environment import environment
-from adabelief.lab.factory import make
 from adabelief.lab.load import load
 from adabelief.lab.random_state import seed
 from adabelief.lab.rivals import Rival
@@ -41,7 +36,6 @@ from adabelief.lab.workloads.words import build
 RECORD = Path(__file__).parent.parent / "docs" / "words.json"
 LAYERS = (1, 2, 3)
 LENGTH, COLUMNS = 70, 20
-WARM_UP = 1
 CLIP = 0.25
 NONE = {f"drop_{name}": 0.0 for name in ("words", "inputs", "hidden", "output", "recurrent")}
 # Options of the lab's contenders; the first is what torch.nn.LSTM does.
@@ -51,8 +45,6 @@ OURS: Mapping[str, Mapping[str, float]] = {
     "the recipe": {},
 }
 PLAIN = "torch.nn.LSTM"
-
-Step = Callable[[int], None]
 
 
 class Plain(nn.Module):
@@ -88,12 +80,6 @@ def rival_of(layers: int) -> tuple[Rival, ...]:
     return load(f"ptb-lstm{layers}").workload.published
 
 
-def made(rival: Rival, model: nn.Module) -> Optimizer:
-    """Its optimizer, with what is published."""
-    arguments = {**rival.defaults, **rival.published}
-    return make(rival.optimizer, model.parameters(), arguments, rival.wrappers)
-
-
 def by_hand(layers: int) -> Step:
     """A step of a bare loop."""
     task = task_of(layers, {})
@@ -126,37 +112,12 @@ def lab(layers: int, options: Mapping[str, float]) -> Step:
     return step
 
 
-def speeds(layers: int, rounds: int) -> dict[str, list[float]]:
-    """CPU seconds of every contender in every round."""
-    contenders = {
+def contenders(layers: int) -> dict[str, Step]:
+    """The bare loop, and the lab's ways."""
+    return {
         PLAIN: by_hand(layers),
         **{name: lab(layers, options) for name, options in OURS.items()},
     }
-    found: dict[str, list[float]] = {name: [] for name in contenders}
-    for number in range(rounds + WARM_UP):
-        for name in random.sample(list(contenders), len(contenders)):
-            gc.collect()
-            start = time.process_time()
-            contenders[name](number)
-            if number >= WARM_UP:
-                found[name].append(time.process_time() - start)
-    return found
-
-
-def shares(layers: int, rounds: int) -> dict[str, float]:
-    """For each rival, the median of its step's share of the time of a whole one."""
-    task, found = task_of(layers, {}), {}
-    for rival in rival_of(layers):
-        optimizer = made(rival, task.modules["model"])
-        clock = OptimizerClock([optimizer])
-        own = []
-        for number in range(rounds + WARM_UP):
-            before, start = clock.seconds, time.perf_counter()
-            task.step(number, {"model": optimizer})
-            if number >= WARM_UP:
-                own.append((clock.seconds - before) / (time.perf_counter() - start))
-        found[rival.name] = statistics.median(own)
-    return found
 
 
 def record_of(rounds: int) -> dict[str, Any]:
@@ -167,8 +128,8 @@ def record_of(rounds: int) -> dict[str, Any]:
     cases = [
         {
             "layers": layers,
-            "speeds": speeds(layers, rounds),
-            "shares": shares(layers, max(2, rounds // 4)),
+            "speeds": turns(contenders(layers), rounds),
+            "shares": shares(task_of(layers, {}), rival_of(layers), max(2, rounds // 4)),
         }
         for layers in LAYERS
     ]
@@ -211,13 +172,9 @@ def page(record: Mapping[str, Any]) -> str:
         "",
         "The optimizer's step, in percent of the time of a whole step of the recipe:",
         "",
-        "| optimizer | " + " | ".join(_counted(case["layers"]) for case in cases) + " |",
-        "| --- |" + " ---: |" * len(cases),
     ]
-    for rival in rival_of(max(LAYERS)):
-        told = (case["shares"].get(rival.name) for case in cases)
-        row = " | ".join("–" if each is None else f"{100 * each:.1f}" for each in told)
-        lines.append(f"| {rival.label} | {row} |")
+    labels = {rival.name: rival.label for rival in rival_of(max(LAYERS))}
+    lines += shares_table({_counted(case["layers"]): case["shares"] for case in cases}, labels)
     return "\n".join(lines) + "\n"
 
 

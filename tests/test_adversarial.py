@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
 from adabelief import AdaBelief
+from adabelief.cli import app
 from adabelief.feasible import Box
 from adabelief.lab.adversarial import HINGE, WASSERSTEIN, Adversarial, Objective
 from adabelief.lab.judge import GENERATION
@@ -304,3 +307,9 @@ def test_the_critic_of_images_with_classes_is_told_of_them() -> None:
 def test_what_cannot_be_is_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         task(**changes)
+
+
+def test_the_example_keeps_what_a_comparison_relies_on() -> None:
+    path = Path(__file__).parents[1] / "examples" / "gan.py"
+    ended = CliRunner().invoke(app, ["check", f"{path}:workload"])
+    assert ended.exit_code == 0, ended.output

@@ -33,7 +33,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-WORKLOADS = ("hugging_face_workload", "lightning_workload", "own_model")
+WORKLOADS = ("gan", "hugging_face_workload", "lightning_workload", "own_model")
 
 
 @pytest.mark.parametrize("name", [*NAMES, *WORKLOADS])

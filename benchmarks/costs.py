@@ -1,0 +1,65 @@
+"""What training steps cost: contenders in turns, and each optimizer's share of a step."""
+
+from __future__ import annotations
+
+import gc
+import random
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from torch import nn
+from torch.optim import Optimizer
+
+from adabelief.lab.clocks import OptimizerClock
+from adabelief.lab.factory import make
+from adabelief.lab.rivals import Rival
+from adabelief.lab.workload import Task
+
+WARM_UP = 1
+Step = Callable[[int], None]
+
+
+def made(rival: Rival, model: nn.Module) -> Optimizer:
+    """Its optimizer, with what is published."""
+    arguments = rival.arguments(rival.published)
+    return make(rival.optimizer, model.parameters(), arguments, rival.wrappers)
+
+
+def turns(contenders: Mapping[str, Step], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of every contender in every round, whose order is drawn."""
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(rounds + WARM_UP):
+        for name in random.sample(list(contenders), len(contenders)):
+            gc.collect()
+            start = time.process_time()
+            contenders[name](number)
+            if number >= WARM_UP:
+                found[name].append(time.process_time() - start)
+    return found
+
+
+def shares(task: Task, rivals: Sequence[Rival], rounds: int) -> dict[str, float]:
+    """For each rival, the median of its steps' share of the time of a whole one."""
+    found = {}
+    for rival in rivals:
+        optimizers = {name: made(rival, module) for name, module in task.modules.items()}
+        clock = OptimizerClock(optimizers.values())
+        own = []
+        for number in range(rounds + WARM_UP):
+            before, start = clock.seconds, time.perf_counter()
+            task.step(number, optimizers)
+            if number >= WARM_UP:
+                own.append((clock.seconds - before) / (time.perf_counter() - start))
+        found[rival.name] = statistics.median(own)
+    return found
+
+
+def shares_table(shown: Mapping[str, Mapping[str, float]], labels: Mapping[str, str]) -> list[str]:
+    """Shares in percent, a column for each case of `shown`, in lines of Markdown."""
+    lines = ["| optimizer | " + " | ".join(shown) + " |", "| --- |" + " ---: |" * len(shown)]
+    for name, label in labels.items():
+        told = (own.get(name) for own in shown.values())
+        row = " | ".join("–" if each is None else f"{100 * each:.1f}" for each in told)
+        lines.append(f"| {label} | {row} |")
+    return lines

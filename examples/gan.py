@@ -1,0 +1,53 @@
+"""A GAN of your own as a workload: two networks, each with an optimizer of its own.
+
+Run it with: adabelief compare examples/gan.py:workload
+"""
+
+import torch
+from torch import nn
+
+from adabelief.lab.adversarial import WASSERSTEIN, Adversarial
+from adabelief.lab.data import small_images
+from adabelief.lab.features import catalogue
+from adabelief.lab.judge import GENERATION, Judge
+from adabelief.lab.workload import Preset, Split, Workload
+
+
+def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
+    """Two perceptrons on clothes of 28 x 28 pixels."""
+    images = small_images.load("fashion", hold_out=True)
+    torch.manual_seed(init_seed)  # weights depend on this seed only
+    latent, width, samples = 16, preset.options["width"], preset.options["samples"]
+    painter = nn.Sequential(
+        nn.Linear(latent, width), nn.ReLU(), nn.Linear(width, 28 * 28), nn.Tanh(),
+        nn.Unflatten(1, (1, 28, 28)),
+    )  # fmt: skip
+    critic = nn.Sequential(
+        nn.Flatten(), nn.Linear(28 * 28, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(0)
+    )
+
+    def judge(split: Split) -> Judge:
+        """Against images that are not trained on, by a network that knows clothes."""
+        real = {"valid": images.valid, "test": images.test}[split].images
+        return Judge(catalogue.load("lenet"), real, samples=samples, replicates=20)
+
+    return Adversarial(
+        (painter, critic), images.train, judge, WASSERSTEIN, latent=latent, size=28,
+        batch_size=32, data_seed=data_seed, samples=samples, clip=0.1,
+    )  # fmt: skip
+
+
+options = {"width": 64, "samples": 500}
+workload = Workload(
+    name="perceptrons",
+    title="Fashion-MNIST, a GAN of perceptrons",
+    build=build,
+    metrics=GENERATION,
+    primary="frechet",
+    presets={
+        "quick": Preset(steps=400, eval_every=80, trials=5, seeds=8, options=options),
+        "smoke": Preset(steps=20, eval_every=10, trials=2, seeds=2, options=options),
+    },
+    labels=lambda options: {"frechet": "Fréchet distance (LeNet)"},
+    data="Fashion-MNIST (Zalando SE, MIT licence): 10,000 + 2,000 of its images",
+)
