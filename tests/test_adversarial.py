@@ -279,6 +279,66 @@ def test_real_images_are_brought_to_the_generators_size() -> None:
     torch.testing.assert_close(real[:, 0, 0, 0], pixels[order, 0, 0, 0].float() / 127.5 - 1)
 
 
+def test_real_images_are_made_smaller_by_the_mean_of_what_falls_together() -> None:
+    torch.manual_seed(0)
+    pair = dcgan.Generator(LATENT, 2, 1, SIZE), dcgan.Critic(2, 1, SIZE)
+    pixels, labels = images(size=32)
+    # Stripes of a pixel: every fourth is white. What is not averaged sees some stripes only.
+    pixels[:] = 0
+    pixels[..., ::4] = 255
+    seen: list[Tensor] = []
+    pair[1].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    smaller = Adversarial(
+        pair, (pixels, labels), lambda split: Seen(), WASSERSTEIN,  # type: ignore[arg-type,return-value]
+        latent=LATENT, size=SIZE, batch_size=BATCH, data_seed=9, samples=10,
+    )  # fmt: skip
+    smaller.step(0, optimizers(smaller))
+    inside = seen[0][..., 2:-2]
+    torch.testing.assert_close(inside, torch.full_like(inside, 0.25 * 2 - 1))
+
+
+def test_a_conditional_gan_is_trained_as_by_a_loop_written_out() -> None:
+    """Hinge; labels of the real images for these, drawn ones for the generated."""
+
+    def pair() -> tuple[nn.Module, nn.Module]:
+        torch.manual_seed(0)
+        return sngan.Generator(LATENT, 4, 1, 3), sngan.Critic(4, 1, 3)
+
+    ours = task(pair(), HINGE, size=32, classes=3, n_critic=2)
+    trained(ours, 2)
+
+    def drawn(stream: int, index: int) -> tuple[Tensor, Tensor]:
+        source = generator(9, stream, index)
+        return torch.randn(BATCH, LATENT, generator=source), torch.randint(
+            3, (BATCH,), generator=source
+        )
+
+    pixels, labels = images()
+    paint, score = pair()
+    of_paint, of_score = (AdaBelief(each.parameters(), **SETTINGS) for each in (paint, score))
+    for index in range(2):
+        for number in (2 * index, 2 * index + 1):
+            epoch, place = divmod(number, len(pixels) // BATCH)
+            order = torch.randperm(len(pixels), generator=generator(9, 0, epoch))
+            chosen = order[place * BATCH : (place + 1) * BATCH]
+            real = nn.functional.interpolate(
+                pixels[chosen].float(), (32, 32), mode="bilinear", antialias=True
+            )
+            z, of_z = drawn(1, number)
+            with torch.no_grad():
+                fake = paint(z, of_z)
+            of_score.zero_grad()
+            good, bad = score(real / 127.5 - 1, labels[chosen]), score(fake, of_z)
+            ((1 - good).relu().mean() + (1 + bad).relu().mean()).backward()
+            of_score.step()
+        z, of_z = drawn(2, index)
+        of_paint.zero_grad()
+        (-score(paint(z, of_z), of_z).mean()).backward()
+        of_paint.step()
+    expected = [value for each in (paint, score) for value in each.state_dict().values()]
+    assert all(torch.equal(a, b) for a, b in zip(weights(ours), expected, strict=True))
+
+
 def test_the_critic_of_images_with_classes_is_told_of_them() -> None:
     pair = sngan.Generator(LATENT, 4, 1, 3), sngan.Critic(4, 1, 3)
     told: list[Tensor] = []

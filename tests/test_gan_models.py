@@ -149,6 +149,63 @@ def test_the_generators_norms_have_a_gain_and_a_bias_for_each_class() -> None:
     assert not torch.allclose(after[1], before[1], atol=1e-3)
 
 
+def test_images_are_painted_as_table_4_says() -> None:
+    """Norm, ReLU, doubling, convolution, norm, ReLU, convolution, and a shortcut; three times."""
+    generator, _ = conditional()
+    generator.eval()
+    source = torch.Generator().manual_seed(4)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=source))
+        for name, buffer in generator.named_buffers():
+            if "running" in name:
+                buffer.copy_(0.5 + torch.rand(buffer.shape, generator=source))
+    state, labels = generator.state_dict(), torch.tensor([0, 4, 9])
+
+    def normed(x: Tensor, name: str, gain: Tensor, bias: Tensor) -> Tensor:
+        mean, var = (state[f"{name}.running_{each}"][:, None, None] for each in ("mean", "var"))
+        scaled = (x - mean) / (var + 1e-5).sqrt()
+        return scaled * gain[..., None, None] + bias[..., None, None]
+
+    def convolved(x: Tensor, name: str) -> Tensor:
+        weight, bias = state[f"{name}.weight"], state[f"{name}.bias"]
+        return nn.functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
+
+    def doubled(x: Tensor) -> Tensor:
+        return x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+
+    x = (noise(3) @ state["first.weight"].T + state["first.bias"]).view(3, 8, 4, 4)
+    for block in range(3):
+        y = x
+        for place in range(2):
+            at = f"blocks.{block}.norms.{place}"
+            gain, bias = state[f"{at}.gain"][labels], state[f"{at}.bias"][labels]
+            y = normed(y, f"{at}.norm", gain, bias).relu()
+            y = convolved(y if place else doubled(y), f"blocks.{block}.convolutions.{place}")
+        x = y + convolved(doubled(x), f"blocks.{block}.shortcut")
+    x = normed(x, "norm", state["norm.weight"], state["norm.bias"]).relu()
+    expected = convolved(x, "last").tanh()
+    torch.testing.assert_close(generator(noise(3), labels), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_images_are_scored_as_table_4_says() -> None:
+    """ReLU, convolution, ReLU, convolution, and a shortcut; the first begins with the image."""
+    _, critic = conditional()
+    critic.eval()
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    labels = torch.tensor([0, 4, 9])
+    pooled = nn.functional.avg_pool2d
+    x = images
+    for number, block in enumerate(critic.blocks):
+        first, second = block.convolutions  # type: ignore[misc]
+        y = second(first(x if number == 0 else x.relu()).relu())
+        shortcut = block.shortcut(x)  # type: ignore[operator]
+        x = pooled(y, 2) + pooled(shortcut, 2) if number < 2 else y + shortcut
+    found = x.relu().sum(dim=(2, 3))
+    expected = critic.score(found)[:, 0] + (critic.classes.weight[labels] * found).sum(dim=1)
+    torch.testing.assert_close(critic(images, labels), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_halving_before_the_shortcut_is_halving_after_it() -> None:
     torch.manual_seed(0)
     convolution, x = nn.Conv2d(3, 5, 1), torch.randn(2, 3, 8, 8)

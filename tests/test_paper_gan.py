@@ -21,6 +21,7 @@ from adabelief.lab.data import fashion_mnist, small_images
 from adabelief.lab.load import Loaded, load
 from adabelief.lab.paper.exhibit import Claim, Findings
 from adabelief.lab.paper.trained import gallery
+from adabelief.lab.paper.trained.boxes import fails
 from adabelief.lab.paper.trained.experiment import Experiment, findings
 from adabelief.lab.paper.trained.gan import FIG6, FIG7, TABLE3, TABLE4
 from adabelief.lab.paper.trained.reported import read
@@ -31,7 +32,7 @@ from adabelief.lab.store import Store, joined
 from adabelief.lab.study import Record, Result, Run, Study
 from adabelief.lab.workloads import WORKLOADS
 
-END = {"frechet": 90.0, "variety": 0.5, "to_mean_image": 0.3}
+END = {"frechet": 90.0, "frechet_error": 2.0, "kid": 30.0, "variety": 0.5, "to_mean_image": 0.3}
 
 
 def image(level: int) -> dict[str, Any]:
@@ -41,8 +42,8 @@ def image(level: int) -> dict[str, Any]:
     return packed(images)
 
 
-def ended(run: Run, end: Mapping[str, float] | None = None) -> Record:
-    """It was 5 better half way; None for a run that diverged."""
+def ended(run: Run, end: Mapping[str, float] | None = None, seed: int = 0) -> Record:
+    """It was 5 better half way; None for a run that diverged. Each seed paints another grey."""
     if end is None:
         result = Result(status="diverged", step=3, seconds=2.0, eval_seconds=0.5)
         return Record(run, result, [{"step": 2, "split": "train", "loss": 1.0}])
@@ -53,7 +54,7 @@ def ended(run: Run, end: Mapping[str, float] | None = None) -> Record:
         rows.append(
             {"step": step, "split": "test", **last, "frechet": last["frechet"] - 5 * (1 - place)}
         )
-        rows.append({"step": step, "split": SPLIT, **image(40 * place + 7)})
+        rows.append({"step": step, "split": SPLIT, **image(40 * place + 7 + seed)})
     made: dict[str, float | None] = dict(last)
     return Record(run, Result(status="ok", step=1, last=made, seconds=2.0, eval_seconds=0.5), rows)
 
@@ -67,7 +68,7 @@ def records_of(study: Study, ends: Mapping[str, Mapping[str, float] | None]) -> 
             value = None if end is None else {**END, **end}
             if value is not None:
                 value["frechet"] += seed * 0.1
-            found.append(ended(run, value))
+            found.append(ended(run, value, seed))
     return found
 
 
@@ -136,6 +137,16 @@ def test_who_fails_is_counted(fail: tuple[str, ...], verdict: str, end: Any) -> 
     assert ("none" in failures.measured) == (not fail)
 
 
+@pytest.mark.parametrize(("lost", "failed"), [(0, False), (1, False), (2, True), (3, True)])
+@pytest.mark.parametrize("how", [("diverged", ()), ("ok", ("fruitless",))])
+def test_who_fails_does_so_in_most_runs(lost: int, failed: bool, how: Any) -> None:
+    ends = [how] * lost + [("ok", ("collapsed",))] * (3 - lost)
+    assert fails([state for state, _ in ends], [alarms for _, alarms in ends]) is failed
+    # A run that was never made, or broke by an exception, says nothing.
+    states = ["failed", "pending", *(state for state, _ in ends)]
+    assert fails(states, [(), (), *(alarms for _, alarms in ends)]) is failed
+
+
 def test_a_control_that_fails_is_not_among_the_papers() -> None:
     _, failures, _ = claims(FIG6, "wgan", {"eadam": VAIN})
     assert failures.measured == "fail here: none"
@@ -180,6 +191,10 @@ def test_ours_is_beside_the_papers_with_what_came_to_nothing() -> None:
     assert head[-2:] == ("difference", "within 7.4")
     assert rows["AdaBelief"][-2:] == ("-2.80", "yes")
     assert rows["Padam (p = 1/2)"][-2:] == ("–", "–")
+    assert head[5:8] == ("± of it (bootstrap)", "KID", "Variance of features, of the real ones'")
+    # Means of the seeds; the bootstrap's half and KID are nobody's but `END`'s.
+    assert rows["Adam"][5:8] == ("2.000", "30.00", "0.5000")
+    assert rows["SGD"][5:8] == ("2.000", "30.00", "0.01000")
     assert rows["SGD"][4] == "0 of 5, 5 collapsed, 5 fruitless"
 
 
@@ -357,6 +372,8 @@ def test_exhibits_share_a_study_that_grows(order: tuple[Experiment, ...], tmp_pa
     (panel,) = found["table4"].data["panels"]
     shown = {rival["name"] for rival in panel["rivals"]}
     assert shown == {"adabelief", "adam", "sgd", *(padam(power) for power in POWERS)}
+    assert len(panel["film"]) == 2
+    assert set(panel["pictures"]) == shown
     (panel,) = found["fig7"].data["panels"]
     assert [rival["name"] for rival in panel["rivals"]] == ["adabelief"]
     store = Store(tmp_path / "wgan-quick")

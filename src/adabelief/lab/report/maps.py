@@ -63,7 +63,7 @@ def _panels(comparison: Comparison, standing: Standing) -> Iterator[Panel]:
         places = {(point["lr"], point[knob]) for point in points}
         grid = len(places) == len(values["lr"]) * len(values[knob])
         # A grid has as many cells as values, whatever the trials; dots are one for each.
-        shown = set(standing.trials if grid else excerpt(standing))
+        shown = {run.key for run in (standing.trials if grid else excerpt(standing))}
         cells = _cells(points, standing.trials, shown, knob, metric)
         yield Panel(
             label=standing.rival.label,
@@ -80,7 +80,7 @@ def _panels(comparison: Comparison, standing: Standing) -> Iterator[Panel]:
 def _cells(
     points: Sequence[Point],
     trials: Sequence[Outcome],
-    shown: Set[Outcome],
+    shown: Set[str],
     knob: str,
     metric: Metric,
 ) -> list[Cell]:
@@ -88,7 +88,7 @@ def _cells(
     sign = 1.0 if metric.direction == "max" else -1.0
     best: dict[tuple[float, float], Cell] = {}
     for point, run in zip(points, trials, strict=True):
-        if run.state not in {"ok", "diverged"} or run not in shown:
+        if run.state not in {"ok", "diverged"} or run.key not in shown:
             continue
         x, y = float(point["lr"]), float(point[knob])
         value = None if run.value is None else metric.shown(run.value)
