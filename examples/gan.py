@@ -9,7 +9,7 @@ from torch import nn
 from adabelief.lab.adversarial import WASSERSTEIN, Adversarial
 from adabelief.lab.data import small_images
 from adabelief.lab.features import catalogue
-from adabelief.lab.judge import GENERATION, Judge
+from adabelief.lab.judge import GENERATION, Judge, labels
 from adabelief.lab.workload import Preset, Split, Workload
 
 
@@ -29,7 +29,8 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
     def judge(split: Split) -> Judge:
         """Against images that are not trained on, by a network that knows clothes."""
         real = {"valid": images.valid, "test": images.test}[split].images
-        return Judge(catalogue.load("lenet"), real, samples=samples, replicates=20)
+        extractor = catalogue.load(preset.options["features"])
+        return Judge(extractor, real, samples=samples, replicates=20)
 
     return Adversarial(
         (painter, critic), images.train, judge, WASSERSTEIN, latent=latent, size=28,
@@ -37,7 +38,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
     )  # fmt: skip
 
 
-options = {"width": 64, "samples": 500}
+options = {"width": 64, "samples": 500, "features": "lenet"}
 workload = Workload(
     name="perceptrons",
     title="Fashion-MNIST, a GAN of perceptrons",
@@ -48,6 +49,6 @@ workload = Workload(
         "quick": Preset(steps=400, eval_every=80, trials=5, seeds=8, options=options),
         "smoke": Preset(steps=20, eval_every=10, trials=2, seeds=2, options=options),
     },
-    labels=lambda options: {"frechet": "Fréchet distance (LeNet)"},
+    labels=labels,  # what distances are called: FID is Inception's only
     data="Fashion-MNIST (Zalando SE, MIT licence): 10,000 + 2,000 of its images",
 )

@@ -16,9 +16,12 @@ from adabelief import AdaBelief
 from adabelief.cli import app
 from adabelief.feasible import Box
 from adabelief.lab.adversarial import HINGE, WASSERSTEIN, Adversarial, Objective
+from adabelief.lab.compare import declare
 from adabelief.lab.judge import GENERATION
+from adabelief.lab.load import load
 from adabelief.lab.models import dcgan, sngan
 from adabelief.lab.random_state import generator
+from adabelief.lab.rivals import resolve
 from adabelief.lab.snapshot import reinstate, snapshot
 
 LATENT, SIZE, BATCH = 4, 8, 6
@@ -373,3 +376,6 @@ def test_the_example_keeps_what_a_comparison_relies_on() -> None:
     path = Path(__file__).parents[1] / "examples" / "gan.py"
     ended = CliRunner().invoke(app, ["check", f"{path}:workload"])
     assert ended.exit_code == 0, ended.output
+    study = declare(load(f"{path}:workload"), "smoke", resolve(["adabelief"]))
+    assert study.primary_metric.label == "Fréchet distance (LeNet)"
+    assert "Kernel distance (LeNet)" in [metric.label for metric in study.metrics]

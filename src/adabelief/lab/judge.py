@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from adabelief.lab.distances import frechet, frechet_error, kid, moments
 from adabelief.lab.errors import LabError
+from adabelief.lab.features import catalogue, inception
 from adabelief.lab.features.cache import features
 from adabelief.lab.features.extractor import Extractor
 from adabelief.lab.workload import Alarm, Metric
@@ -34,6 +36,20 @@ GENERATION = (
         alarm=Alarm(name="fruitless", value=1.0),
     ),
 )
+
+
+# Of a distance on features that are not Inception's.
+_KINDS = {"frechet": "Fréchet", "kid": "Kernel"}
+
+
+def labels(options: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the metrics are called under a preset's `features`: only Inception's are FID and KID."""
+    label = catalogue.LABELS.get(str(options.get("features")))
+    if label is None:
+        return {}  # another name is refused where it is built
+    if label == inception.LABEL:
+        return {"frechet": "FID", "kid": "KID"}
+    return {name: f"{kind} distance ({label})" for name, kind in _KINDS.items()}
 
 
 class Judge:

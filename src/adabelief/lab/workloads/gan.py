@@ -12,7 +12,7 @@ from torch import nn
 
 from adabelief.lab.adversarial import Adversarial, Objective, Turn
 from adabelief.lab.data import fashion_mnist, small_images
-from adabelief.lab.features import catalogue, inception
+from adabelief.lab.features import catalogue
 from adabelief.lab.features.extractor import Name
 from adabelief.lab.judge import Judge
 from adabelief.lab.workload import Split
@@ -83,20 +83,6 @@ def task(
         latent=options.latent, batch_size=options.batch_size, data_seed=data_seed,
         samples=options.samples, n_critic=options.n_critic, turn=options.turn, **more,
     )  # fmt: skip
-
-
-# Of a distance on features that are not Inception's.
-_KINDS = {"frechet": "Fréchet", "kid": "Kernel"}
-
-
-def labels(options: Mapping[str, Any]) -> Mapping[str, str]:
-    """Names of metrics: only Inception's distances are FID and KID."""
-    label = catalogue.LABELS.get(str(options.get("features")))
-    if label is None:
-        return {}  # another name is refused where it is built
-    if label == inception.LABEL:
-        return {"frechet": "FID", "kid": "KID"}
-    return {name: f"{kind} distance ({label})" for name, kind in _KINDS.items()}
 
 
 def _judge(options: Common, split: Split) -> Judge:

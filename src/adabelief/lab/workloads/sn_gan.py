@@ -9,7 +9,7 @@ from pydantic import Field
 
 from adabelief.lab.adversarial import HINGE, Adversarial
 from adabelief.lab.data import small_images
-from adabelief.lab.judge import GENERATION
+from adabelief.lab.judge import GENERATION, labels
 from adabelief.lab.models.sngan import SIZE, Critic, Generator
 from adabelief.lab.rivals.published_gan import SN_GAN
 from adabelief.lab.schedule import Schedule
@@ -89,5 +89,5 @@ workload = Workload(
     data=gan.DATA,
     published=SN_GAN,
     options=Options,
-    labels=gan.labels,
+    labels=labels,
 )  # fmt: skip

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from adabelief.lab.adversarial import WASSERSTEIN, Adversarial
 from adabelief.lab.data import small_images
-from adabelief.lab.judge import GENERATION
+from adabelief.lab.judge import GENERATION, labels
 from adabelief.lab.models.dcgan import Critic, Generator, Norm
 from adabelief.lab.rivals.published_gan import WGAN
 from adabelief.lab.schedule import Schedule
@@ -113,7 +113,7 @@ def _workload(name: str, title: str, own: dict[str, Any], theirs: dict[str, Any]
         data=gan.DATA,
         published=WGAN,
         options=Options,
-        labels=gan.labels,
+        labels=labels,
     )
 
 
