@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -286,6 +289,28 @@ def test_bfloat16_is_near_float32() -> None:
     # Logits of order 1 with eight bits of mantissa.
     assert losses[1] == pytest.approx(losses[0], abs=2**-7)
     assert losses[1] != losses[0]
+
+
+@pytest.mark.parametrize("isa", ["SSE41", "AVX2", "AVX512_CORE"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_runs_on_every_processor(isa: str, dtype: str) -> None:
+    """In a process of its own: oneDNN reads the processor's instructions once."""
+    code = f"""
+import torch
+from adabelief.lab.models.awd_lstm import DropLSTM
+torch.manual_seed(0)
+layer, memory = DropLSTM(8, 4, 0.0), (torch.zeros(1, 3, 4), torch.zeros(1, 3, 4))
+inputs = torch.randn(5, 3, 8)
+expected, _ = layer(inputs, memory)
+with torch.autocast("cpu", torch.{dtype}):
+    output, _ = layer(inputs, memory)
+output.float().sum().backward()
+assert torch.backends.mkldnn.enabled
+assert 0 < (output - expected).abs().max() <= 2**-7  # outputs below 1, eight bits of mantissa
+assert all(parameter.grad is not None for parameter in layer.parameters())
+"""
+    environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, check=True)
 
 
 def test_several_processes_are_refused_with_the_reason() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -87,10 +88,42 @@ class DropLSTM(nn.Module):
             self.bias_hh,
         ]
         # torch.nn.LSTM's own computation; the class itself would keep the weights it was given.
-        output, hidden, cell = torch.lstm(
-            inputs, memory, weights, True, 1, 0.0, self.training, False, False
-        )
+        with _without_missing_kernel(inputs):
+            output, hidden, cell = torch.lstm(
+                inputs, memory, weights, True, 1, 0.0, self.training, False, False
+            )
         return output, (hidden, cell)
+
+
+@contextmanager
+def _without_missing_kernel(inputs: Tensor) -> Iterator[None]:
+    """Turn oneDNN off where its LSTM has no kernel for the dtype that autocast asks for.
+
+    torch takes oneDNN's LSTM for every floating dtype (aten/src/ATen/native/RNN.cpp, use_mkldnn).
+    On a processor without AVX-512 oneDNN has none for bfloat16, and raises "could not create a
+    primitive descriptor". torch's own LSTM runs on every processor.
+    """
+    if _has_kernel(inputs):
+        yield
+        return
+    # Not torch.backends.mkldnn.flags: it also sets TF32, which warns on machines without a GPU.
+    enabled = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]  # a property of the module
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = enabled
+
+
+def _has_kernel(inputs: Tensor) -> bool:
+    if inputs.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+        return True
+    supported = {
+        torch.bfloat16: torch.ops.mkldnn._is_mkldnn_bf16_supported,
+        torch.float16: torch.ops.mkldnn._is_mkldnn_fp16_supported,
+    }
+    asked = supported.get(torch.get_autocast_dtype("cpu"))
+    return asked is None or not torch.backends.mkldnn.is_available() or asked()
 
 
 class AWDLSTM(nn.Module):
