@@ -12,18 +12,18 @@ from torch import nn
 from torch.optim import Optimizer
 
 from adabelief.lab.clocks import OptimizerClock
-from adabelief.lab.factory import make
-from adabelief.lab.rivals import Rival
+from adabelief.lab.optimizers import make_optimizer
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.workload import Task
 
 WARM_UP = 1
 Step = Callable[[int], None]
 
 
-def made(rival: Rival, model: nn.Module) -> Optimizer:
+def made(spec: OptimizerSpec, model: nn.Module) -> Optimizer:
     """Its optimizer, with what is published."""
-    arguments = rival.arguments(rival.published)
-    return make(rival.optimizer, model.parameters(), arguments, rival.wrappers)
+    arguments = spec.arguments(spec.published)
+    return make_optimizer(spec, model.parameters(), arguments)
 
 
 def turns(contenders: Mapping[str, Step], rounds: int) -> dict[str, list[float]]:
@@ -39,11 +39,11 @@ def turns(contenders: Mapping[str, Step], rounds: int) -> dict[str, list[float]]
     return found
 
 
-def shares(task: Task, rivals: Sequence[Rival], rounds: int) -> dict[str, float]:
-    """For each rival, the median of its steps' share of the time of a whole one."""
+def shares(task: Task, specs: Sequence[OptimizerSpec], rounds: int) -> dict[str, float]:
+    """For each optimizer, the median of its steps' share of the time of a whole one."""
     found = {}
-    for rival in rivals:
-        optimizers = {name: made(rival, module) for name, module in task.modules.items()}
+    for spec in specs:
+        optimizers = {name: made(spec, module) for name, module in task.modules.items()}
         clock = OptimizerClock(optimizers.values())
         own = []
         for number in range(rounds + WARM_UP):
@@ -51,7 +51,7 @@ def shares(task: Task, rivals: Sequence[Rival], rounds: int) -> dict[str, float]
             task.step(number, optimizers)
             if number >= WARM_UP:
                 own.append((clock.seconds - before) / (time.perf_counter() - start))
-        found[rival.name] = statistics.median(own)
+        found[spec.name] = statistics.median(own)
     return found
 
 

@@ -3,7 +3,7 @@
 Both take turns in one process, in shuffled rounds, with the same optimizer, one thread: the loop
 that one writes by hand, without order and noise that can be repeated, and the lab's step. Sizes
 are those of preset quick, and of the paper for WGAN and WGAN-GP; images are the embedded ones.
-Beside it: what each rival's steps cost of the whole. Writes docs/gans.json and docs/gans.md.
+Beside it: what each optimizer's steps cost of the whole. Writes docs/gans.json and docs/gans.md.
 
     python -m benchmarks.gans [--rounds 8]
     python -m benchmarks.gans --table    # only writes the page anew, from the record
@@ -84,8 +84,8 @@ def by_hand(case: Case) -> Step:
     else:
         paint = dcgan.Generator(latent, options["width"], 1, size)
         score = dcgan.Critic(options["width"], 1, size, sigmoid=options.get("sigmoid", False))
-    rival = WORKLOADS[case.workload].published[0]
-    of_paint, of_score = made(rival, paint), made(rival, score)
+    spec = WORKLOADS[case.workload].published[0]
+    of_paint, of_score = made(spec, paint), made(spec, score)
 
     def drawn() -> tuple[Tensor, ...]:
         noise = torch.randn(n, latent)
@@ -129,8 +129,8 @@ def by_hand(case: Case) -> Step:
 
 def lab(case: Case) -> Step:
     """A step of the lab, which is the same number of both."""
-    task, rival = task_of(case), WORKLOADS[case.workload].published[0]
-    optimizers = {name: made(rival, module) for name, module in task.modules.items()}
+    task, spec = task_of(case), WORKLOADS[case.workload].published[0]
+    optimizers = {name: made(spec, module) for name, module in task.modules.items()}
 
     def step(index: int) -> None:
         task.step(index, optimizers)["loss"].item()
@@ -192,7 +192,7 @@ def page(record: Mapping[str, Any]) -> str:
         "",
     ]
     labels = {
-        rival.name: rival.label for case in shown for rival in WORKLOADS[case["workload"]].published
+        spec.name: spec.label for case in shown for spec in WORKLOADS[case["workload"]].published
     }
     lines += shares_table({case["workload"]: case["shares"] for case in shown}, labels)
     return "\n".join(lines) + "\n"

@@ -2,7 +2,8 @@
 
 Contenders take turns in one process, in shuffled rounds, on the same network, batches and
 optimizer, one thread; weights at the end must be equal to the last bit, or nothing is written.
-Beside it: what making a batch costs, and what each rival's step costs of the whole. The images are
+Beside it: what making a batch costs, and what each optimizer's step costs of the whole. The images
+    are
 the embedded ones in CIFAR's shape: pixels make no difference to speed. Writes docs/images.json and
 docs/images.md.
 
@@ -33,10 +34,10 @@ from adabelief.lab.clocks import OptimizerClock
 from adabelief.lab.compare import declare, published
 from adabelief.lab.contract import build, loss_of
 from adabelief.lab.environment import environment
-from adabelief.lab.factory import make
 from adabelief.lab.load import load
+from adabelief.lab.optimizers import make_optimizer
 from adabelief.lab.random_state import generator, seed
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.study import Run
 from adabelief.lab.supervised import Supervised
 from adabelief.lab.train import _set_lr
@@ -102,8 +103,8 @@ def lab(run: Run, task: Task, optimizer: Optimizer) -> None:
 CONTENDERS: Mapping[str, Callable[[Run, Task, Optimizer], None]] = {"bare": by_hand, "lab": lab}
 
 
-def run_of(case: Case, rival: Rival) -> Run:
-    """That rival's run at that size."""
+def run_of(case: Case, spec: OptimizerSpec) -> Run:
+    """That optimizer's run at that size."""
     loaded = load(case.workload)
     study = declare(loaded, "smoke", published(loaded.workload))
     options = {
@@ -112,14 +113,14 @@ def run_of(case: Case, rival: Rival) -> Run:
     }  # fmt: skip
     sized = study.settings.model_copy(update={"steps": case.steps, "options": options})
     study = study.model_copy(update={"settings": sized})
-    return study.final_runs(study.rival(rival.name), rival.published)[0]
+    return study.final_runs(study.optimizer(spec.name), spec.published)[0]
 
 
 def begun(run: Run) -> tuple[Task, Optimizer]:
     """The task and its optimizer."""
     task = build(load(run.workload).workload, run)
     params = task.modules["model"].parameters()
-    return task, make(run.optimizer, params, run.hyperparameters, run.wrappers)
+    return task, make_optimizer(run, params, run.hyperparameters)
 
 
 def loops(case: Case, rounds: int) -> dict[str, list[float]]:
@@ -145,9 +146,9 @@ def loops(case: Case, rounds: int) -> dict[str, list[float]]:
 
 
 def parts(case: Case, rounds: int) -> dict[str, dict[str, float]]:
-    """For each rival: median seconds of a batch, of the optimizer's step, of all of a step."""
-    rivals = published(load(case.workload).workload)
-    tasks = {rival.name: begun(run_of(case, rival)) for rival in rivals}
+    """For each optimizer: median seconds of a batch, of the optimizer's step, of all of a step."""
+    specs = published(load(case.workload).workload)
+    tasks = {spec.name: begun(run_of(case, spec)) for spec in specs}
     times: dict[str, dict[str, list[float]]] = {
         name: {"batch": [], "optimizer": [], "all": []} for name in tasks
     }

@@ -36,8 +36,8 @@ from torch.optim import Optimizer
 from adabelief.lab.compare import declare
 from adabelief.lab.contract import build
 from adabelief.lab.environment import environment
-from adabelief.lab.factory import make
 from adabelief.lab.load import Loaded, load
+from adabelief.lab.optimizers import make_optimizer
 from adabelief.lab.random_state import generator
 from adabelief.lab.rivals import resolve
 from adabelief.lab.run_folder import RunFolder
@@ -63,10 +63,10 @@ class Case(NamedTuple):
 
 
 # Turns of a second: a machine's other work changes more slowly. A checkpoint every 60 steps is what
-# preset quick has; preset fair has one every 375, so that here its cost counts three times.
+# preset quick has; preset full has one every 375, so that here its cost counts three times.
 CASES = {
     "quick": Case("batch 64, as preset quick", 64, 60, 30),
-    "fair": Case("batch 128, as preset fair", 128, 120, 60),
+    "full": Case("batch 128, as preset full", 128, 120, 60),
 }
 
 
@@ -182,7 +182,7 @@ def run_of(case: Case) -> Run:
         update={"steps": case.steps, "eval_every": case.eval_every, "options": options}
     )
     sized = study.model_copy(update={"settings": settings})
-    return sized.final_runs(sized.rivals[0], {"lr": 1e-3})[0]
+    return sized.final_runs(sized.optimizers[0], {"lr": 1e-3})[0]
 
 
 def measure(case: Case, rounds: int, scratch: Path) -> dict[str, list[dict[str, float]]]:
@@ -195,7 +195,7 @@ def measure(case: Case, rounds: int, scratch: Path) -> dict[str, list[dict[str, 
         for name in random.sample(list(CONTENDERS), len(CONTENDERS)):
             task = Timed(build(WORKLOAD, each))
             params = task.modules["model"].parameters()
-            optimizer = make(run.optimizer, params, run.hyperparameters, run.wrappers)
+            optimizer = make_optimizer(run, params, run.hyperparameters)
             gc.collect()
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 start = now()

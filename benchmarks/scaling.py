@@ -38,7 +38,7 @@ from adabelief.lab.environment import environment
 from adabelief.lab.load import load
 from adabelief.lab.progress import Progress
 from adabelief.lab.progress import table as progress_table
-from adabelief.lab.rivals import RIVALS, resolve
+from adabelief.lab.rivals import OPTIMIZERS, resolve
 from adabelief.lab.store import Store
 from adabelief.lab.study import Result, Run, Study
 from adabelief.lab.train import execute
@@ -47,7 +47,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 RECORD, PAGE = DOCS / "scaling.json", DOCS / "scaling.md"
 BEGIN, END = "<!-- written by benchmarks/scaling.py -->", "<!-- to here -->"
 WORKLOAD = "fashion-mnist"
-# Runs: (rivals, trials, seeds).
+# Runs: (optimizers, trials, seeds).
 SIZES = {10: (2, 2, 3), 1_000: (20, 40, 10), 100_000: (50, 1_900, 100)}
 MIB = 2**20
 ENVIRONMENT = environment()
@@ -70,9 +70,13 @@ main()
 
 def options(size: int) -> list[str]:
     """What makes `adabelief compare` declare that many runs."""
-    rivals, trials, seeds = SIZES[size]
-    names = [*RIVALS, *(f"lookahead+{name}" for name in RIVALS), *(f"lars+{n}" for n in RIVALS)]
-    others = [name for name in names if name != "adabelief"][: rivals - 1]
+    specs, trials, seeds = SIZES[size]
+    names = [
+        *OPTIMIZERS,
+        *(f"lookahead+{name}" for name in OPTIMIZERS),
+        *(f"lars+{n}" for n in OPTIMIZERS),
+    ]
+    others = [name for name in names if name != "adabelief"][: specs - 1]
     against = ("--against", ",".join(others))
     sizes = ("--trials", str(trials), "--seeds", str(seeds))
     return [WORKLOAD, "--preset", "quick", "--search", "space", *against, *sizes]
@@ -284,7 +288,7 @@ def real(name: str, count: int, root: Path) -> dict[str, Any]:
     declared = declare(load(WORKLOAD), "smoke", resolve(["adabelief"]), trials=count + 1, seeds=1)
     store = Store(root)
     store.open(declared)
-    first, *others = declared.tune_runs(declared.rivals[0])
+    first, *others = declared.tune_runs(declared.optimizers[0])
     start = time.perf_counter()
     engine = ENGINES[name][1](root)
     try:

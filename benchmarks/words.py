@@ -2,8 +2,8 @@
 
 Contenders take turns in one process, in shuffled rounds, on the same words with the same optimizer,
 one thread: a bare loop over torch.nn.LSTM, and the lab's step without any dropout, with all of the
-recipe but weight drop, and with all of it. Beside it: what each rival's step costs of the whole.
-The text is the embedded one; its vocabulary is as large as the Penn Treebank's. Writes
+recipe but weight drop, and with all of it. Beside it: what each optimizer's step costs of the
+whole. The text is the embedded one; its vocabulary is as large as the Penn Treebank's. Writes
 docs/words.json and docs/words.md.
 
     python -m benchmarks.words [--rounds 8]
@@ -29,7 +29,7 @@ from adabelief.lab.carried import Carried
 from adabelief.lab.environment import environment
 from adabelief.lab.load import load
 from adabelief.lab.random_state import seed
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.workload import Preset
 from adabelief.lab.workloads.words import build
 
@@ -75,7 +75,7 @@ def task_of(layers: int, options: Mapping[str, float]) -> Carried:
     return task
 
 
-def rival_of(layers: int) -> tuple[Rival, ...]:
+def specs_of(layers: int) -> tuple[OptimizerSpec, ...]:
     """Who is compared at that depth; AdaBelief is the first."""
     return load(f"ptb-lstm{layers}").workload.published
 
@@ -84,7 +84,7 @@ def by_hand(layers: int) -> Step:
     """A step of a bare loop."""
     task = task_of(layers, {})
     model = Plain(task._model.bias.numel(), layers)
-    optimizer = made(rival_of(layers)[0], model)
+    optimizer = made(specs_of(layers)[0], model)
 
     memory: list[Any] = [None] * layers
 
@@ -104,7 +104,7 @@ def by_hand(layers: int) -> Step:
 def lab(layers: int, options: Mapping[str, float]) -> Step:
     """A step of the lab."""
     task = task_of(layers, options)
-    optimizers = {"model": made(rival_of(layers)[0], task.modules["model"])}
+    optimizers = {"model": made(specs_of(layers)[0], task.modules["model"])}
 
     def step(index: int) -> None:
         task.step(index, optimizers)["loss"].item()
@@ -129,7 +129,7 @@ def record_of(rounds: int) -> dict[str, Any]:
         {
             "layers": layers,
             "speeds": turns(contenders(layers), rounds),
-            "shares": shares(task_of(layers, {}), rival_of(layers), max(2, rounds // 4)),
+            "shares": shares(task_of(layers, {}), specs_of(layers), max(2, rounds // 4)),
         }
         for layers in LAYERS
     ]
@@ -173,7 +173,7 @@ def page(record: Mapping[str, Any]) -> str:
         "The optimizer's step, in percent of the time of a whole step of the recipe:",
         "",
     ]
-    labels = {rival.name: rival.label for rival in rival_of(max(LAYERS))}
+    labels = {spec.name: spec.label for spec in specs_of(max(LAYERS))}
     lines += shares_table({_counted(case["layers"]): case["shares"] for case in cases}, labels)
     return "\n".join(lines) + "\n"
 

@@ -134,7 +134,7 @@ FEATURES: Mapping[str, Mapping[str, Sequence[str]]] = {
         "what `release_gradients` cannot be used with is refused": ["test_release_refusals.py"],
     },
     "The laboratory": {
-        "every rival equals its paper's recursion in float64": ["test_rival_recursions.py"],
+        "every optimizer equals its paper's recursion in float64": ["test_rival_recursions.py"],
         "SIGKILL of driver and workers: no run lost, none twice, the same bytes": [
             "test_resume.py",
             "test_engine.py",

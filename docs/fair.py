@@ -1,6 +1,6 @@
 """Keep the report of the fair study in docs/fair: its page, tables, pictures and numbers.
 
-python docs/fair.py FOLDER [NOTE]    # FOLDER: compare fashion-mnist --preset fair --against paper
+python docs/fair.py FOLDER [NOTE]    # FOLDER: compare fashion-mnist --preset full --against paper
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DOCS = Path(__file__).parent
-KEPT = DOCS / "fair"
+KEPT = DOCS / "full"
 TABLES = ("results", "verdicts", "costs")
 FIGURES = ("seeds", "metric", "sensitivity")
 

@@ -1,4 +1,4 @@
-"""The rivals' recursions in NumPy float64, each from its paper: θ after every step.
+"""The optimizers' recursions in NumPy float64, each from its paper: θ after every step.
 
 Independent of what they check: no code of ours or of torch is used. Every function is called with
 the parameter, its gradients in order, and the optimizer's keyword arguments.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.search import LogRange
 from adabelief.lab.study import Record, Result, Run, Study
 from adabelief.lab.workload import Metric, Preset
@@ -14,11 +14,11 @@ from adabelief.lab.workload import Metric, Preset
 End = float | Literal["diverged", "failed"] | None
 
 
-def rival(name: str, label: str = "") -> Rival:
-    return Rival(
+def spec(name: str, label: str = "") -> OptimizerSpec:
+    return OptimizerSpec(
         name=name,
         label=label or name.title(),
-        optimizer=f"torch.optim:{name.title()}",
+        implementation=f"torch.optim:{name.title()}",
         defaults={"eps": 1e-8},
         space={"lr": LogRange(low=1e-4, high=1e-2)},
         source="chosen for the test",
@@ -45,8 +45,8 @@ def study(
         "primary": "score",
         "preset": "quick",
         "settings": Preset(steps=20, eval_every=10, trials=trials, seeds=seeds),
-        "rivals": tuple(rival(name) for name in names),
-        "subject": names[0],
+        "optimizers": tuple(spec(name) for name in names),
+        "baseline": names[0],
     }
     return Study.model_validate(declared | changes)
 
@@ -71,19 +71,19 @@ def record(run: Run, end: End, **changes: Any) -> Record:
 
 
 def tuned(declared: Study, name: str, ends: Sequence[End]) -> list[Record]:
-    """Records of the rival's trials."""
-    runs = declared.tune_runs(declared.rival(name))
+    """Records of the optimizer's trials."""
+    runs = declared.tune_runs(declared.optimizer(name))
     return [record(run, end) for run, end in zip(runs, ends, strict=True)]
 
 
 def final(declared: Study, name: str, lr: float, ends: Sequence[End]) -> list[Record]:
-    """Records of the rival's final runs at that learning rate."""
-    runs = declared.final_runs(declared.rival(name), {"lr": lr})
+    """Records of the optimizer's final runs at that learning rate."""
+    runs = declared.final_runs(declared.optimizer(name), {"lr": lr})
     return [record(run, end) for run, end in zip(runs, ends, strict=True)]
 
 
 def records(declared: Study, finals: Mapping[str, Sequence[End]]) -> list[Record]:
-    """Each rival tuned to the middle of its three trials, then its final runs."""
+    """Each optimizer tuned to the middle of its three trials, then its final runs."""
     found = []
     for name, ends in finals.items():
         sign = 1.0 if declared.primary_metric.direction == "max" else -1.0

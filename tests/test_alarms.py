@@ -49,8 +49,10 @@ def compared() -> Comparison:
     declared = study(
         seeds=3, metrics=(Metric(name="score", direction="max"), VARIETY, DISTANCE), trials=1
     )
-    tuned = [record(run, 0.5) for each in declared.rivals for run in declared.tune_runs(each)]
-    ours, adam = (declared.final_runs(each, declared.points(each)[0]) for each in declared.rivals)
+    tuned = [record(run, 0.5) for each in declared.optimizers for run in declared.tune_runs(each)]
+    ours, adam = (
+        declared.final_runs(each, declared.points(each)[0]) for each in declared.optimizers
+    )
     ends = [(0.05, 0.5), (0.0, 2.0), (0.9, 0.5)]
     finals = [ended(run, *end) for run, end in zip(ours, ends, strict=True)]
     finals += [ended(adam[0], 0.9, 0.1), ended(adam[1], None, 0.1), record(adam[2], "diverged")]
@@ -77,7 +79,7 @@ def test_they_stand_beside_those_that_diverged_in_every_table() -> None:
     (results, *_) = printed(comparison)
     assert told in [cell for row in results.rows for cell in row]
     lines = csv.DictReader(io.StringIO(summary_csv(comparison)))
-    line = next(line for line in lines if line["rival"] == "ours")
+    line = next(line for line in lines if line["optimizer"] == "ours")
     assert (line["collapsed"], line["fruitless"], line["diverged"]) == ("2", "1", "0")
     html = page.html(comparison, [], charts(comparison))
     assert re.search(rf'<td class="n alert">\s*{told}', html)

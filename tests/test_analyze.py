@@ -7,7 +7,7 @@ import pytest
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.analysis.comparison import Comparison, Pairing
 from adabelief.lab.study import Record
-from studies import End, final, record, records, rival, study, tuned
+from studies import End, final, record, records, spec, study, tuned
 
 SIX = [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
 
@@ -41,7 +41,7 @@ def test_six_agreeing_seeds_decide_one_comparison() -> None:
 def test_lower_is_better_when_the_metric_says_so() -> None:
     found = compared([*SIX], [x - 1 for x in SIX], direction="min")
     assert only_pairing(found).verdict == "worse"
-    assert [one.rival.name for one in found.ranking] == ["adam", "ours"]
+    assert [one.optimizer.name for one in found.ranking] == ["adam", "ours"]
     found = compared([*SIX], [x + 1 for x in SIX], direction="min")
     assert only_pairing(found).verdict == "better"
 
@@ -77,8 +77,8 @@ def test_comparisons_that_are_not_run_yet_count_for_holm() -> None:
 
 def test_one_seed_has_a_mean_without_an_interval() -> None:
     found = compared([3.0], [2.0])
-    assert found.subject.mean is not None
-    assert (found.subject.mean.mean, found.subject.mean.half_width) == (3.0, None)
+    assert found.baseline.mean is not None
+    assert (found.baseline.mean.mean, found.baseline.mean.half_width) == (3.0, None)
     assert (only_pairing(found).p, only_pairing(found).verdict) == (1.0, "undecided")
 
 
@@ -88,7 +88,7 @@ def test_a_diverged_seed_is_worse_than_any_number() -> None:
     assert adam.mean is not None
     assert (adam.n_diverged, adam.n_finished, adam.mean.n) == (1, 6, 5)
     # Its survivors are better on average than ours, and still it ranks last.
-    assert (found.subject.rank, adam.rank) == (1, 2)
+    assert (found.baseline.rank, adam.rank) == (1, 2)
     pairing = only_pairing(found)
     assert (pairing.ranked, pairing.n, pairing.n_finite) == (True, 6, 5)
     # Signed ranks −3 ×5 (ties of 1..5) and +6: |−9| or more are 21, 15, 9 …; not decided.
@@ -96,7 +96,7 @@ def test_a_diverged_seed_is_worse_than_any_number() -> None:
     assert any("1 of 6 with Adam" in sentence for sentence in found.summary)
 
 
-def test_a_rival_that_always_diverges_is_beaten() -> None:
+def test_an_optimizer_that_always_diverges_is_beaten() -> None:
     found = compared([*SIX], ["diverged"] * 6)
     pairing = only_pairing(found)
     assert (pairing.p, pairing.verdict, pairing.difference) == (2 / 64, "better", None)
@@ -115,7 +115,7 @@ def test_when_both_diverge_neither_is_ahead() -> None:
 
 def test_fewer_diverged_runs_rank_before_a_better_mean_of_survivors() -> None:
     found = compared([1.0, 1.0, "diverged"], [9.0, "diverged", "diverged"])
-    assert [one.rival.name for one in found.ranking] == ["ours", "adam"]
+    assert [one.optimizer.name for one in found.ranking] == ["ours", "adam"]
 
 
 def test_a_failed_run_is_left_out_of_pairs_and_counted() -> None:
@@ -150,16 +150,16 @@ def test_a_study_without_records_says_so() -> None:
     found = analyze(study(), [])
     assert found.headline == "Nothing has finished yet: 0 of 18 runs."
     assert [one.rank for one in found.standings] == [None, None]
-    assert {run.state for run in found.subject.trials} == {"pending"}
-    assert found.subject.chosen is None
+    assert {run.state for run in found.baseline.trials} == {"pending"}
+    assert found.baseline.chosen is None
 
 
 def test_nothing_is_chosen_before_all_trials_are_finished() -> None:
     declared = study()
     found = analyze(declared, tuned(declared, "ours", [1.0, 2.0, None]))
-    assert found.subject.chosen is None
-    assert [run.value for run in found.subject.trials] == [1.0, 2.0, None]
-    assert not found.subject.untunable
+    assert found.baseline.chosen is None
+    assert [run.value for run in found.baseline.trials] == [1.0, 2.0, None]
+    assert not found.baseline.untunable
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_nothing_is_chosen_before_all_trials_are_finished() -> None:
 )
 def test_a_winner_at_the_end_of_its_range_is_flagged(ends: list[End], edge: str, lr: float) -> None:
     declared = study()
-    standing = analyze(declared, tuned(declared, "ours", ends)).subject
+    standing = analyze(declared, tuned(declared, "ours", ends)).baseline
     assert standing.edge == edge
     assert standing.chosen == {"lr": lr}
     assert next(run.lr for run in standing.trials if run.key == standing.chosen_key) == lr
@@ -180,10 +180,10 @@ def test_a_winner_at_the_end_of_its_range_is_flagged(ends: list[End], edge: str,
 
 def test_a_single_trial_has_no_edge() -> None:
     declared = study(trials=1)
-    assert analyze(declared, tuned(declared, "ours", [3.0])).subject.edge == ""
+    assert analyze(declared, tuned(declared, "ours", [3.0])).baseline.edge == ""
 
 
-def test_a_rival_without_a_good_trial_has_no_final_runs_to_wait_for() -> None:
+def test_an_optimizer_without_a_good_trial_has_no_final_runs_to_wait_for() -> None:
     declared = study()
     lost = tuned(declared, "adam", ["diverged", "diverged", "failed"])
     found = analyze(declared, [*records(declared, {"ours": SIX}), *lost])
@@ -195,10 +195,10 @@ def test_a_rival_without_a_good_trial_has_no_final_runs_to_wait_for() -> None:
 
 def test_the_best_over_training_is_kept_apart_from_the_last_value() -> None:
     found = compared([*SIX], [*SIX])
-    assert found.subject.mean is not None
-    assert found.subject.best is not None
-    assert found.subject.best.mean == found.subject.mean.mean + 1
-    lower = compared([*SIX], [*SIX], direction="min").subject
+    assert found.baseline.mean is not None
+    assert found.baseline.best is not None
+    assert found.baseline.best.mean == found.baseline.mean.mean + 1
+    lower = compared([*SIX], [*SIX], direction="min").baseline
     assert lower.best is not None
     assert lower.mean is not None
     assert lower.best.mean == lower.mean.mean
@@ -210,7 +210,7 @@ def test_equal_means_share_a_rank() -> None:
 
 
 def test_curves_are_means_and_ranges_by_step() -> None:
-    curve = compared([1.0, 3.0, "diverged"], [1.0, 1.0, 1.0]).subject.metric
+    curve = compared([1.0, 3.0, "diverged"], [1.0, 1.0, 1.0]).baseline.metric
     assert curve is not None
     assert curve.steps == (10, 20)
     assert (curve.mean, curve.low, curve.high) == ((3.0, 2.0), (2.0, 1.0), (4.0, 3.0))
@@ -221,7 +221,7 @@ def test_a_step_that_not_all_survivors_reached_is_not_drawn() -> None:
     declared = study(seeds=2)
     found = records(declared, {"ours": [1.0, 3.0]})
     short = Record(found[-1].run, found[-1].result, found[-1].rows[:2])
-    curve = analyze(declared, [*found[:-1], short]).subject.metric
+    curve = analyze(declared, [*found[:-1], short]).baseline.metric
     assert curve is not None
     assert curve.steps == (10,)
 
@@ -231,8 +231,8 @@ def test_values_that_are_not_finite_are_not_in_a_curve() -> None:
     found = records(declared, {"ours": [1.0]})
     rows = [{"step": 10, "split": "train", "loss": None}, *found[-1].rows[2:]]
     loss = analyze(declared, [*found[:-1], Record(found[-1].run, found[-1].result, rows)])
-    assert loss.subject.loss is not None
-    assert loss.subject.loss.steps == (20,)
+    assert loss.baseline.loss is not None
+    assert loss.baseline.loss.steps == (20,)
 
 
 def test_records_of_another_study_are_ignored() -> None:
@@ -261,7 +261,7 @@ def test_another_commit_is_no_other_environment() -> None:
 
 
 def test_the_words_never_claim_more_than_the_verdict() -> None:
-    declared = study(("ours", "adam"), rivals=(rival("ours"), rival("adam")))
+    declared = study(("ours", "adam"), optimizers=(spec("ours"), spec("adam")))
     found = analyze(declared, records(declared, {"ours": SIX, "adam": [0.0] * 5 + [99.0]}))
     text = " ".join([found.headline, *found.summary]).lower()
     assert only_pairing(found).verdict == "undecided"
@@ -272,7 +272,7 @@ def test_the_words_never_claim_more_than_the_verdict() -> None:
 def test_tuning_values_never_reach_the_final_ones() -> None:
     declared = study(seeds=1)
     found = [*tuned(declared, "ours", [0.0, 50.0, 0.0]), *final(declared, "ours", 1e-3, [2.0])]
-    standing = analyze(declared, found).subject
+    standing = analyze(declared, found).baseline
     assert standing.mean is not None
     assert standing.mean.mean == 2.0
     assert standing.metric is not None

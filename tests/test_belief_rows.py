@@ -61,13 +61,13 @@ def test_what_is_not_finite_is_none() -> None:
     assert json.loads(json.dumps(row, allow_nan=False)) == row
 
 
-@pytest.mark.parametrize(("rival", "modules"), [("adabelief", 2), ("adam", 0)])
+@pytest.mark.parametrize(("optimizer", "modules"), [("adabelief", 2), ("adam", 0)])
 def test_a_run_has_a_row_for_each_module_at_each_evaluation(
-    tmp_path: Path, rival: str, modules: int
+    tmp_path: Path, spec: str, modules: int
 ) -> None:
     loaded = load(f"{TINY}:workload")
-    study = declare(loaded, "smoke", resolve([rival]))
-    run = study.tune_runs(study.rivals[0])[0]
+    study = declare(loaded, "smoke", resolve([spec]))
+    run = study.tune_runs(study.optimizers[0])[0]
     folder = RunFolder(tmp_path)
     execute(folder, run, loaded.workload)
     rows = [row for row in folder.rows() if row["split"] == "belief"]

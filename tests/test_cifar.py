@@ -211,11 +211,11 @@ def test_published_settings_are_run_without_tuning() -> None:
     loaded = load("cifar10-resnet34")
     study = declare(loaded, "authors", published(loaded.workload))
     runs = plan(study, {})
-    assert study.n_runs == len(runs) == 3 * len(study.rivals)
+    assert study.n_runs == len(runs) == 3 * len(study.optimizers)
     assert {run.phase for run in runs} == {"final"}
-    sgd = {run.hyperparameters["lr"]: run for run in runs if run.rival == "sgd"}
+    sgd = {run.hyperparameters["lr"]: run for run in runs if run.optimizer == "sgd"}
     assert list(sgd) == [0.1]
-    two = next(run for run in runs if run.rival == "sgd-two-decays")
+    two = next(run for run in runs if run.optimizer == "sgd-two-decays")
     assert two.schedule.milestones == (0.5, 0.75)
     assert sgd[0.1].schedule.milestones == (0.75,)
 

@@ -122,7 +122,7 @@ def test_a_folder_of_another_study_is_refused_before_anything_runs(tmp_path: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
-def test_list_names_workloads_and_rivals_in_100_columns() -> None:
+def test_list_names_workloads_and_optimizers_in_100_columns() -> None:
     shown = runner.invoke(app, ["list"], env={"COLUMNS": "100"}).stdout
     for name in ("fashion-mnist", "adabelief-eps1e-8", "eadam", "adamw", "sgd"):
         assert name in shown
@@ -149,7 +149,7 @@ def test_plan_shows_what_would_run_and_runs_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     arguments = ["plan", f"{TINY}:workload", "--preset", "smoke", "--against", "adamw,sgd"]
     planned = json.loads(runner.invoke(app, [*arguments, "--out", str(out), "--json"]).stdout)
-    assert [(row["rival"], row["trials"], row["seeds"]) for row in planned["rivals"]] == [
+    assert [(row["optimizer"], row["trials"], row["seeds"]) for row in planned["optimizers"]] == [
         ("adabelief", 2, 2),
         ("adamw", 2, 2),
         ("sgd", 2, 2),

@@ -450,7 +450,7 @@ def declared(preset: Preset, **changes: object) -> Run:
         {
             "workload": WORKLOAD.name, "workload_hash": "", "preset": "smoke",
             "steps": preset.steps, "eval_every": preset.eval_every, "schedule": preset.schedule,
-            "options": preset.options, "rival": "adam", "optimizer": "torch.optim:Adam",
+            "options": preset.options, "optimizer": "adam", "implementation": "adam",
             "hyperparameters": {"lr": 1e-3}, "init_seed": 3, "data_seed": 4, "phase": "tune",
             **changes,
         }
@@ -493,7 +493,7 @@ def test_a_run_that_was_killed_ends_with_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_a_run_that_explodes_has_diverged_not_failed(tmp_path: Path) -> None:
-    run = declared(SMOKE, optimizer="torch.optim:SGD", hyperparameters={"lr": 1e12})
+    run = declared(SMOKE, implementation="sgd", hyperparameters={"lr": 1e12})
     folder = RunFolder(tmp_path)
     execute(folder, run, WORKLOAD)
     result = folder.result()
@@ -533,6 +533,6 @@ def test_the_authors_preset_is_twelve_epochs_with_one_decay() -> None:
     loaded = load(WORKLOAD.name)
     study = declare(loaded, "quick", published(loaded.workload))
     runs = plan(study, {})
-    assert len(runs) == 3 * len(study.rivals) == 18
-    assert {run.hyperparameters["lr"] for run in runs if run.rival == "adabelief"} == {1e-4}
+    assert len(runs) == 3 * len(study.optimizers) == 18
+    assert {run.hyperparameters["lr"] for run in runs if run.optimizer == "adabelief"} == {1e-4}
     assert build(WORKLOAD, runs[0]).modules["model"] is not None

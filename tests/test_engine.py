@@ -39,7 +39,7 @@ def test_runs_submitted_after_the_workers_were_killed_are_executed(tmp_path: Pat
     reference = f"{TINY}:workload"
     study = declare(load(reference), "smoke", resolve(["adabelief"]), trials=2, seeds=1)
     store = Store(tmp_path)
-    first, second = study.tune_runs(study.rivals[0])
+    first, second = study.tune_runs(study.optimizers[0])
     engine = LocalEngine(tmp_path, reference, workers=1)
     try:
         engine.submit(first)

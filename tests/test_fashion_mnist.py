@@ -133,7 +133,7 @@ def test_fair_preset_wants_the_full_data(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.delenv("ADABELIEF_FASHION_MNIST", raising=False)
     load_splits.cache_clear()
     with pytest.raises(LabError, match="set ADABELIEF_FASHION_MNIST"):
-        build(workload.presets["fair"], 0, 0)
+        build(workload.presets["full"], 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,13 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def ends(root: Path) -> dict[str, list[Result]]:
-    """Results by rival."""
+    """Results by optimizer."""
     found: dict[str, list[Result]] = {}
     for path in root.glob("runs/*/result.json"):
         spec = json.loads((path.parent / "spec.json").read_bytes())
-        found.setdefault(spec["rival"], []).append(Result.model_validate_json(path.read_bytes()))
+        found.setdefault(spec["optimizer"], []).append(
+            Result.model_validate_json(path.read_bytes())
+        )
     return found
 
 

@@ -38,19 +38,19 @@ ALTERED = {
     "iwslt14": ("averaged=2", "apart=1", "evaluated=4", "text=help", "longest=256"),
 }
 FULL = [
-    *[("cifar10-vgg11", preset) for preset in ("authors", "paper", "fair")],
+    *[("cifar10-vgg11", preset) for preset in ("authors", "paper", "full")],
     # Presets of one data set differ in what a network has no part in.
     *[(f"cifar10-{network}", "authors") for network in ("resnet34", "densenet121")],
-    *[("imagenet-resnet18", preset) for preset in ("authors", "paper", "fair")],
-    *[("detection-fasterrcnn", preset) for preset in ("authors", "fair")],
+    *[("imagenet-resnet18", preset) for preset in ("authors", "paper", "full")],
+    *[("detection-fasterrcnn", preset) for preset in ("authors", "full")],
     ("ptb-lstm3", "authors"),
-    *[("ptb-lstm1", preset) for preset in ("paper", "fair")],
-    *[("sotu-lstm2", preset) for preset in ("authors", "paper", "fair")],
-    *[("help-transformer", preset) for preset in ("authors", "paper", "fair")],
-    *[("wgan", preset) for preset in ("authors", "paper", "fair")],
+    *[("ptb-lstm1", preset) for preset in ("paper", "full")],
+    *[("sotu-lstm2", preset) for preset in ("authors", "paper", "full")],
+    *[("help-transformer", preset) for preset in ("authors", "paper", "full")],
+    *[("wgan", preset) for preset in ("authors", "paper", "full")],
     ("wgan-gp", "authors"),
-    *[("sn-gan", preset) for preset in ("authors", "paper", "fair")],
-    *[("iwslt14-transformer", preset) for preset in ("authors", "paper", "fair")],
+    *[("sn-gan", preset) for preset in ("authors", "paper", "full")],
+    *[("iwslt14-transformer", preset) for preset in ("authors", "paper", "full")],
 ]
 
 
@@ -62,7 +62,7 @@ def test_every_preset_of_full_size_is_among_them() -> None:
         if workload.published and preset not in ("quick", "smoke")
     }
     here = {(name.partition("-")[0], preset) for name, preset in FULL}
-    assert sizes - here == {("cifar100", preset) for preset in ("authors", "paper", "fair")}
+    assert sizes - here == {("cifar100", preset) for preset in ("authors", "paper", "full")}
 
 
 @pytest.mark.parametrize(("workload", "preset"), FULL)

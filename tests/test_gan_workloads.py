@@ -47,7 +47,7 @@ def weights_after(task: Adversarial, steps: int = 3) -> list[Tensor]:
 
 
 THEIRS = ("authors", "quick", "smoke")
-BY_PAPERS = ("paper", "fair")
+BY_PAPERS = ("paper", "full")
 
 
 @pytest.mark.parametrize("name", [*THEIRS, *BY_PAPERS])
@@ -94,7 +94,7 @@ def test_another_seed_begins_elsewhere_and_random_numbers_are_left_alone(workloa
     ("name", "split", "count"),
     [
         ("quick", "valid", 10_000), ("quick", "test", 10_000), ("authors", "test", 10_000),
-        ("fair", "valid", 1000), ("fair", "test", 2000), ("paper", "test", 2000),
+        ("full", "valid", 1000), ("full", "test", 2000), ("paper", "test", 2000),
     ],
 )  # fmt: skip
 def test_images_are_judged_by_those_that_the_page_names(

@@ -116,7 +116,7 @@ def test_an_image_that_cannot_be_read_is_named(
 
 
 def test_the_full_sizes_are_for_imagenet_only(folder: Path) -> None:
-    for name in ("authors", "paper", "fair"):
+    for name in ("authors", "paper", "full"):
         with pytest.raises(LabError, match=r"50,000 images, got 3 classes, 36 \+ 15; presets qui"):
             rehearse(WORKLOAD, PRESETS[name])
 
@@ -199,7 +199,7 @@ def test_the_authors_preset_is_90_epochs_with_decays_at_70_and_80() -> None:
         for epoch, before in ((70, -1), (70, 0), (80, -1), (80, 0))
     ]
     assert factors == pytest.approx([1, 0.1, 0.1, 0.01])
-    assert PRESETS["fair"].eval_every == PRESETS["paper"].eval_every == 4_504
+    assert PRESETS["full"].eval_every == PRESETS["paper"].eval_every == 4_504
 
 
 def test_the_network_is_the_papers(folder: Path) -> None:

@@ -13,15 +13,15 @@ from adabelief.lab.report.chart import Chart, tick
 from adabelief.lab.report.charts import charts
 from adabelief.lab.report.figures import files
 from adabelief.lab.report.page import html
-from adabelief.lab.rivals import Rival, Search
+from adabelief.lab.rivals import OptimizerSpec, Search
 from adabelief.lab.search import Choices, LogRange
 from adabelief.lab.study import Record, Study
 from adabelief.lab.workload import Preset
-from studies import End, final, record, rival, study, tuned
+from studies import End, final, record, spec, study, tuned
 
 
-def searching(name: str, **knobs: LogRange) -> Rival:
-    one = rival(name)
+def searching(name: str, **knobs: LogRange) -> OptimizerSpec:
+    one = spec(name)
     return one.model_copy(update={"space": one.space | knobs})
 
 
@@ -29,14 +29,14 @@ EPS, DECAY = LogRange(low=1e-8, high=1e-4), LogRange(low=1e-5, high=1e-3)
 
 
 def declared(
-    *rivals: Rival,
+    *specs: OptimizerSpec,
     search: Search = "grid",
     trials: int = 9,
     direction: Literal["min", "max"] = "max",
 ) -> Study:
     settings = Preset(steps=20, eval_every=10, trials=trials, seeds=1, search=search)
     return study(
-        [one.name for one in rivals], direction=direction, rivals=rivals, settings=settings
+        [one.name for one in specs], direction=direction, optimizers=specs, settings=settings
     )
 
 
@@ -69,8 +69,8 @@ def test_a_grid_is_a_map_with_its_winner_and_its_divergences() -> None:
     assert "Ours: 8 cells, 9.00 at the chosen lr 0.001, eps 1e-6, 1 diverged" in text
 
 
-def test_a_rival_without_eps_has_its_decay_and_one_with_neither_no_map() -> None:
-    one = declared(searching("sgd", weight_decay=DECAY), rival("plain"))
+def test_an_optimizer_without_eps_has_its_decay_and_one_with_neither_no_map() -> None:
+    one = declared(searching("sgd", weight_decay=DECAY), spec("plain"))
     ends: list[End] = [float(value) for value in range(9)]
     chart = maps(one, sgd=ends, plain=ends)
     assert chart is not None
@@ -85,7 +85,7 @@ def test_sobol_points_are_dots_over_every_knob() -> None:
         ("eps", False),
         ("weight_decay", False),
     ]
-    points = one.points(one.rivals[0])
+    points = one.points(one.optimizers[0])
     for panel in chart.panels:
         places = [(point["lr"], point[panel.y_title]) for point in points]
         assert [(cell.x, cell.y) for cell in panel.cells] == places
@@ -98,7 +98,7 @@ def test_a_cell_of_a_grid_of_three_knobs_shows_the_best_and_so_the_winner() -> N
         "lr": Choices(values=(0.1, 0.01)),
         "weight_decay": Choices(values=(1e-4, 1e-2)),
     }
-    ours = rival("ours").model_copy(update={"paper": paper})
+    ours = spec("ours").model_copy(update={"paper": paper})
     ends: list[End] = ["diverged", "diverged", 3.0, 1.0, "diverged", 5.0, 2.0, 9.0]
     chart = maps(declared(ours, search="paper"), ours=ends)
     assert chart is not None
@@ -178,7 +178,7 @@ def test_ticks_are_short(value: float, text: str) -> None:
 
 def test_runs_that_are_pending_leave_their_cells_empty() -> None:
     one = declared(searching("ours", eps=EPS), trials=4)
-    runs = one.tune_runs(one.rivals[0])
+    runs = one.tune_runs(one.optimizers[0])
     found = [record(run, end) for run, end in zip(runs, [1.0, None, 2.0, None], strict=True)]
     (chart,) = [each for each in charts(analyze(one, found)) if each.name == "maps"]
     (panel,) = chart.panels

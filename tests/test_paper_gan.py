@@ -25,7 +25,7 @@ from adabelief.lab.paper.trained.boxes import fails
 from adabelief.lab.paper.trained.experiment import Experiment, findings
 from adabelief.lab.paper.trained.gan import FIG6, FIG7, TABLE3, TABLE4
 from adabelief.lab.paper.trained.reported import read
-from adabelief.lab.paper.trained.studies import exhibit, rivals
+from adabelief.lab.paper.trained.studies import exhibit, specs
 from adabelief.lab.pictures import SPLIT, packed, pictures
 from adabelief.lab.rivals.published_gan import POWERS, SN_GAN, WGAN, padam
 from adabelief.lab.store import Store, joined
@@ -60,11 +60,11 @@ def ended(run: Run, end: Mapping[str, float] | None = None, seed: int = 0) -> Re
 
 
 def records_of(study: Study, ends: Mapping[str, Mapping[str, float] | None]) -> list[Record]:
-    """Every rival at `END`, with seeds a tenth apart, but for these."""
+    """Every optimizer at `END`, with seeds a tenth apart, but for these."""
     found = []
-    for rival in study.rivals:
-        end = ends.get(rival.name, {})
-        for seed, run in enumerate(study.final_runs(rival, rival.published)):
+    for spec in study.optimizers:
+        end = ends.get(spec.name, {})
+        for seed, run in enumerate(study.final_runs(spec, spec.published)):
             value = None if end is None else {**END, **end}
             if value is not None:
                 value["frechet"] += seed * 0.1
@@ -74,7 +74,7 @@ def records_of(study: Study, ends: Mapping[str, Mapping[str, float] | None]) -> 
 
 def declared(experiment: Experiment, workload: str, preset: str = "authors") -> Study:
     loaded = load(workload)
-    return declare(loaded, preset, rivals(loaded, preset, experiment.rivals))
+    return declare(loaded, preset, specs(loaded, preset, experiment.optimizers))
 
 
 def compared(
@@ -207,7 +207,7 @@ def test_reported_numbers_are_those_of_the_facts() -> None:
     assert read("table3").of("sn-gan", "adabelief-released")["log"]["best"] == 12.87
     for name in ("fig6", "table3", "table4"):
         for workload, panel in read(name).panels.items():
-            there = {rival.name for rival in WORKLOADS[workload].published}
+            there = {spec.name for spec in WORKLOADS[workload].published}
             assert set(panel) <= there
 
 
@@ -225,21 +225,21 @@ def test_the_tolerance_of_table_4_is_from_its_own_deviations() -> None:
 
 
 def test_the_papers_grids_are_searched_with_one_learning_rate() -> None:
-    sizes = {rival.name: len(rival.plan(99, "paper")) for rival in WGAN}
+    sizes = {spec.name: len(spec.plan(99, "paper")) for spec in WGAN}
     assert sizes == {
         "adabelief": 25, "rmsprop": 5, "adam": 25, "radam": 25, "yogi": 25, "fromage": 1,
         "adabound": 25, "msvag": 5, "sgd": 1, "eadam": 25,
         **{padam(power): 25 for power in POWERS},
     }  # fmt: skip
-    for rival in (*WGAN, *SN_GAN):
-        assert {point["lr"] for point in rival.plan(99, "paper")} == {2e-4}
-        tried = {float(point["eps"]) for point in rival.plan(99, "paper") if "eps" in point}
+    for spec in (*WGAN, *SN_GAN):
+        assert {point["lr"] for point in spec.plan(99, "paper")} == {2e-4}
+        tried = {float(point["eps"]) for point in spec.plan(99, "paper") if "eps" in point}
         assert tried in (set(), {1e-3, 1e-5, 1e-8, 1e-10, 1e-12})
     workload = WORKLOADS["wgan"]
     assert has_own(workload, "paper")
     assert not has_own(workload, "space")
     assert not has_own(WORKLOADS["cifar10-vgg11"], "paper")
-    assert rivals(load("wgan"), "paper", ("adabelief", "sgd")) == published(workload, ["sgd"])
+    assert specs(load("wgan"), "paper", ("adabelief", "sgd")) == published(workload, ["sgd"])
 
 
 def test_padam_has_the_seven_powers_of_table_4() -> None:
@@ -290,7 +290,7 @@ def test_boxes_tell_those_that_succeed_from_those_that_fail() -> None:
 
 
 def test_where_all_fail_or_none_does_there_is_one_box_of_boxes() -> None:
-    everybody = [rival.name for rival in WGAN]
+    everybody = [spec.name for spec in WGAN]
     for ends in ({}, dict.fromkeys(everybody, VAIN), dict.fromkeys(everybody, None)):
         assert any(each.name == "wgan-boxes" for each in drawn(FIG6, ends, "wgan"))
 
@@ -315,7 +315,7 @@ def test_figure_7_shows_real_images_and_both() -> None:
 def test_the_last_pictures_of_the_first_seed_are_gathered_and_all_of_the_subject() -> None:
     study = declared(FIG6, "wgan", "quick")
     found = gallery.gather(study, records_of(study, {"sgd": None}))
-    assert set(found["pictures"]) == {rival.name for rival in study.rivals} - {"sgd"}
+    assert set(found["pictures"]) == {spec.name for spec in study.optimizers} - {"sgd"}
     assert pictures(found["pictures"]["adam"]).shape == (16, 1, 8, 8)
     assert int(pictures(found["pictures"]["adam"])[0, 0, 0, 0]) == 47
     assert [each["step"] for each in found["film"]] == [160, 320]
@@ -370,13 +370,13 @@ def measured(experiment: Experiment, root: Path) -> Findings:
 def test_exhibits_share_a_study_that_grows(order: tuple[Experiment, ...], tmp_path: Path) -> None:
     found = {each.name: measured(each, tmp_path) for each in order}
     (panel,) = found["table4"].data["panels"]
-    shown = {rival["name"] for rival in panel["rivals"]}
+    shown = {spec["name"] for spec in panel["optimizers"]}
     assert shown == {"adabelief", "adam", "sgd", *(padam(power) for power in POWERS)}
     assert len(panel["film"]) == 2
     assert set(panel["pictures"]) == shown
     (panel,) = found["fig7"].data["panels"]
-    assert [rival["name"] for rival in panel["rivals"]] == ["adabelief"]
+    assert [spec["name"] for spec in panel["optimizers"]] == ["adabelief"]
     store = Store(tmp_path / "wgan-quick")
-    assert {rival.name for rival in store.study().rivals} == {rival.name for rival in WGAN}
+    assert {spec.name for spec in store.study().optimizers} == {spec.name for spec in WGAN}
     # Adam's runs are there once, for both.
     assert len(store.begun()) == 3 * len(WGAN)

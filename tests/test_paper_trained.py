@@ -47,12 +47,12 @@ def ended(run: Run, accuracy: float, metric: str = "accuracy") -> Record:
 
 
 def compared(accuracy: Mapping[str, float], preset: str = "authors") -> Comparison:
-    """Every rival at 0.9 with three seeds a hundredth of a point apart, but for these."""
+    """Every optimizer at 0.9 with three seeds a hundredth of a point apart, but for these."""
     study = declare(load(RESNET), preset, published(WORKLOADS[RESNET]))
     records = [
-        ended(run, accuracy.get(rival.name, 0.9) + seed * 1e-4)
-        for rival in study.rivals
-        for seed, run in enumerate(study.final_runs(rival, rival.published))
+        ended(run, accuracy.get(spec.name, 0.9) + seed * 1e-4)
+        for spec in study.optimizers
+        for seed, run in enumerate(study.final_runs(spec, spec.published))
     ]
     return analyze(study, records)
 
@@ -85,7 +85,7 @@ def test_every_reported_number_has_a_source_and_a_panel(experiment: Any) -> None
 def test_the_nine_of_figure_4_all_have_the_authors_numbers() -> None:
     numbers = read("fig4")
     for workload in FIG4.workloads[:3]:
-        nine = [rival.name for rival in WORKLOADS[workload].published[:9]]
+        nine = [spec.name for spec in WORKLOADS[workload].published[:9]]
         assert all("stored" in numbers.of(workload, name) for name in nine)
 
 
@@ -104,14 +104,14 @@ def imagenet(accuracy: Mapping[str, float]) -> list[str]:
     loaded = load("imagenet-resnet18")
     study = declare(loaded, "authors", published(loaded.workload))
     records = [
-        ended(run, accuracy.get(rival.name, 0.66))
-        for rival in study.rivals
-        for run in study.final_runs(rival, rival.published)
+        ended(run, accuracy.get(spec.name, 0.66))
+        for spec in study.optimizers
+        for run in study.final_runs(spec, spec.published)
     ]
     return verdicts(findings(TABLE2, [analyze(study, records)]))
 
 
-def test_table_2_is_judged_with_both_forms_of_each_rival() -> None:
+def test_table_2_is_judged_with_both_forms_of_each_optimizer() -> None:
     assert read("table2").tolerance == NOISE
     theirs = {"adabelief": 0.7008, "sgd": 0.7023, "sgd-late": 0.7023}
     assert imagenet(theirs) == ["holds", "holds", "holds"]
@@ -131,9 +131,9 @@ def translated(
     loaded = load(workload)
     study = declare(loaded, preset, published(loaded.workload))
     records = [
-        ended(run, bleu.get(rival.name, 35.0), "bleu")
-        for rival in study.rivals
-        for run in study.final_runs(rival, rival.published)
+        ended(run, bleu.get(spec.name, 35.0), "bleu")
+        for spec in study.optimizers
+        for run in study.final_runs(spec, spec.published)
     ]
     return findings(TRANSFORMER, [analyze(study, records)])
 
@@ -167,9 +167,9 @@ def test_an_adabelief_that_diverges_everywhere_is_the_finding() -> None:
     study = declare(load(RESNET), "authors", published(WORKLOADS[RESNET]))
     lost = Result(status="diverged", reason="as told", step=1, seconds=1.0, eval_seconds=0.0)
     records = [
-        Record(run, lost, []) if rival.name == "adabelief" else ended(run, 0.9)
-        for rival in study.rivals
-        for run in study.final_runs(rival, rival.published)
+        Record(run, lost, []) if spec.name == "adabelief" else ended(run, 0.9)
+        for spec in study.optimizers
+        for run in study.final_runs(spec, spec.published)
     ]
     found = findings(FIG4, [analyze(study, records)])
     assert found.claims[0].measured == "no run of AdaBelief ended well"
@@ -230,8 +230,8 @@ class Conducted:
             msg = f"no files of {study.workload}"
             raise MissingDataError(msg)
         store.open(study)
-        for rival in study.rivals:
-            for run in study.final_runs(rival, rival.published):
+        for spec in study.optimizers:
+            for run in study.final_runs(spec, spec.published):
                 record = ended(run, 0.5)
                 folder = store.folder(run)
                 assert record.result is not None

@@ -9,12 +9,12 @@ import torch
 
 from adabelief.lab.analysis.analyze import analyze
 from adabelief.lab.compare import declare, published
-from adabelief.lab.factory import make
 from adabelief.lab.load import load
+from adabelief.lab.optimizers import make_optimizer
 from adabelief.lab.optimizers.l2 import L2
 from adabelief.lab.report import page
 from adabelief.lab.report.charts import charts
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.workloads import WORKLOADS
 
 HAVE = {name: each for name, each in WORKLOADS.items() if each.published}
@@ -22,21 +22,21 @@ HAVE = {name: each for name, each in WORKLOADS.items() if each.published}
 
 @pytest.mark.parametrize("name", HAVE)
 def test_subjects_are_adabelief_and_names_and_labels_differ(name: str) -> None:
-    rivals = HAVE[name].published
-    assert rivals[0].optimizer == "adabelief:AdaBelief"
+    specs = HAVE[name].published
+    assert specs[0].implementation == "adabelief"
     for part in ("name", "label"):
-        assert len({getattr(rival, part) for rival in rivals}) == len(rivals)
+        assert len({getattr(spec, part) for spec in specs}) == len(specs)
 
 
 @pytest.mark.parametrize(
-    "rival",
-    {repr(rival): rival for each in HAVE.values() for rival in each.published}.values(),
-    ids=lambda rival: rival.name,
+    "spec",
+    {repr(spec): spec for each in HAVE.values() for spec in each.published}.values(),
+    ids=lambda spec: spec.name,
 )
-def test_every_published_optimizer_takes_its_settings_and_moves(rival: Rival) -> None:
+def test_every_published_optimizer_takes_its_settings_and_moves(spec: OptimizerSpec) -> None:
     weight = torch.ones(4, 3, requires_grad=True)
-    optimizer = make(rival.optimizer, [weight], rival.arguments(rival.published), rival.wrappers)
-    assert optimizer.param_groups[0]["lr"] == rival.published["lr"]
+    optimizer = make_optimizer(spec, [weight], spec.arguments(spec.published))
+    assert optimizer.param_groups[0]["lr"] == spec.published["lr"]
     for _ in range(2):
         weight.grad = torch.ones_like(weight)
         optimizer.step()

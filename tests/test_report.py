@@ -24,7 +24,7 @@ from adabelief.lab.report.tables import terminal
 from adabelief.lab.search import LogRange, point_text
 from adabelief.lab.study import Record, Study, plan
 from adabelief.lab.workload import Metric, Preset
-from studies import End, final, record, records, rival, study, tuned
+from studies import End, final, record, records, spec, study, tuned
 
 EVIL = '<script>alert("x")</script>&$\\frac{$[red]'
 
@@ -143,8 +143,8 @@ def test_every_file_that_the_page_names_exists(folder: Path, text: str) -> None:
 
 
 def test_text_from_a_study_is_never_markup() -> None:
-    rivals = (rival("ours", EVIL), rival("adam", "</script><b>"))
-    declared = study(title=EVIL, data=EVIL, rivals=rivals, seeds=2, source="<img src=x>")
+    specs = (spec("ours", EVIL), spec("adam", "</script><b>"))
+    declared = study(title=EVIL, data=EVIL, optimizers=specs, seeds=2, source="<img src=x>")
     found = records(declared, {"ours": [1.0, 2.0], "adam": [1.0, 1.0]})
     found[-1] = record(found[-1].run, "failed", reason="<img src=y>")
     page, own = shown(declared, found)
@@ -155,7 +155,7 @@ def test_text_from_a_study_is_never_markup() -> None:
 
 
 def test_labels_are_no_mathematics_in_figures() -> None:
-    declared = study(rivals=(rival("ours", EVIL), rival("adam")), seeds=1, title=EVIL)
+    declared = study(optimizers=(spec("ours", EVIL), spec("adam")), seeds=1, title=EVIL)
     comparison = analyze(declared, records(declared, {"ours": [1.0], "adam": [2.0]}))
     starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
     for chart in charts(comparison):
@@ -250,12 +250,14 @@ def test_the_csv_of_runs_is_written_whole(folder: Path) -> None:
 def test_the_csv_summary_holds_the_comparison(folder: Path) -> None:
     comparison = analyze(*complete())
     lines = list(csv.DictReader(io.StringIO((folder / "summary.csv").read_text())))
-    assert [line["rival"] for line in lines] == [one.rival.name for one in comparison.ranking]
-    by_name = {line["rival"]: line for line in lines}
+    assert [line["optimizer"] for line in lines] == [
+        one.optimizer.name for one in comparison.ranking
+    ]
+    by_name = {line["optimizer"]: line for line in lines}
     for pairing in comparison.pairings:
-        line = by_name[pairing.rival]
+        line = by_name[pairing.optimizer]
         assert (float(line["p"]), float(line["p_holm"])) == (pairing.p, pairing.p_holm)
-        assert (line["subject_is"], int(line["pairs"])) == (pairing.verdict, pairing.n)
+        assert (line["baseline_is"], int(line["pairs"])) == (pairing.verdict, pairing.n)
     assert (by_name["adam"]["diverged"], by_name["sgd"]["failed"]) == ("1", "1")
     assert float(by_name["ours"]["last_mean"]) == 7.5
     mean = comparison.standing("ours").mean
@@ -263,7 +265,7 @@ def test_the_csv_summary_holds_the_comparison(folder: Path) -> None:
     ends = (float(by_name["ours"]["last_low"]), float(by_name["ours"]["last_high"]))
     assert ends == (mean.low, mean.high)
     assert ends[0] < 7.5 < ends[1]
-    assert by_name["ours"]["subject_is"] == ""
+    assert by_name["ours"]["baseline_is"] == ""
 
 
 def test_figures_have_the_drawn_size_and_are_not_blank(folder: Path) -> None:
@@ -334,21 +336,21 @@ def test_what_tuning_was_worth_is_counted() -> None:
     """Trials 0, 1, −1: best of one on average 0, of two (1 + 1 + 0) / 3, of three 1."""
     declared = study(seeds=1)
     found = records(declared, {"ours": [1.0], "adam": [1.0]})
-    ours = analyze(declared, found).subject
+    ours = analyze(declared, found).baseline
     assert [n for n, _ in ours.expected_best] == [1, 2, 3]
     assert [best for _, best in ours.expected_best] == pytest.approx([0.0, 2 / 3, 1.0])
     # Distances from the best: 1, 0 and 2.
     assert ours.sensitivity == pytest.approx(1.0)
-    assert analyze(declared, found[:2]).subject.expected_best == ()
+    assert analyze(declared, found[:2]).baseline.expected_best == ()
 
 
 def test_other_knobs_are_shown_by_name_and_their_trials_are_not_joined() -> None:
     settings = Preset(steps=20, eval_every=10, trials=3, seeds=1, search="space")
     declared = study(settings=settings)
-    wide = declared.rivals[0].model_copy(
-        update={"space": declared.rivals[0].space | {"eps": LogRange(low=1e-8, high=1e-4)}}
+    wide = declared.optimizers[0].model_copy(
+        update={"space": declared.optimizers[0].space | {"eps": LogRange(low=1e-8, high=1e-4)}}
     )
-    declared = declared.model_copy(update={"rivals": (wide, declared.rivals[1])})
+    declared = declared.model_copy(update={"optimizers": (wide, declared.optimizers[1])})
     found = tuned(declared, "ours", [0.0, 1.0, 2.0]) + tuned(declared, "adam", [0.0, 1.0, 2.0])
     point = wide.plan(3, "space")[2]
     runs = declared.final_runs(wide, point)
@@ -360,13 +362,13 @@ def test_other_knobs_are_shown_by_name_and_their_trials_are_not_joined() -> None
     assert [line["joined"] for line in chart["lines"]] == [False, True]
 
 
-def test_no_two_of_many_rivals_look_alike() -> None:
+def test_no_two_of_many_optimizers_look_alike() -> None:
     looks = {(style % len(LIGHT), dash_index(style)) for style in range(40)}
     assert len(looks) == 40
 
 
 def test_the_terminal_table_fits_in_100_columns_and_takes_labels_as_text() -> None:
-    declared = study(rivals=(rival("ours", EVIL), rival("adam", "A" * 60)), seeds=2)
+    declared = study(optimizers=(spec("ours", EVIL), spec("adam", "A" * 60)), seeds=2)
     comparison = analyze(declared, records(declared, {"ours": [1.0, 2.0], "adam": [0.0, 0.0]}))
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(terminal(comparison))
@@ -378,7 +380,7 @@ def test_the_terminal_table_fits_in_100_columns_and_takes_labels_as_text() -> No
 
 def test_the_terminal_table_marks_winners_at_an_end_and_means_of_survivors() -> None:
     declared, found = complete()
-    others = [one for one in found if one.run.rival != "sgd"]
+    others = [one for one in found if one.run.optimizer != "sgd"]
     edge = tuned(declared, "sgd", [3.0, 2.0, 1.0])
     lowest = edge[0].run.hyperparameters["lr"]
     comparison = analyze(declared, others + edge + final(declared, "sgd", lowest, [1.0] * 6))
@@ -386,7 +388,7 @@ def test_the_terminal_table_marks_winners_at_an_end_and_means_of_survivors() -> 
     console.print(terminal(comparison))
     rows = [row for row in console.export_text().splitlines() if re.match(r" +\d+ ", row)]
     marked = {row.split()[1]: ("!" in row, "*" in row) for row in rows}
-    labels = [declared.rival(name).label for name in ("ours", "adam", "sgd")]
+    labels = [declared.optimizer(name).label for name in ("ours", "adam", "sgd")]
     assert marked == dict(zip(labels, [(False, False), (False, True), (True, False)], strict=True))
 
 

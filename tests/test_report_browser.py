@@ -18,7 +18,7 @@ from adabelief.lab.report.palette import DARK, LIGHT
 from adabelief.lab.search import LogRange
 from adabelief.lab.study import Record, Run
 from adabelief.lab.workload import Preset
-from studies import End, record, rival, study, tuned
+from studies import End, record, spec, study, tuned
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
@@ -31,12 +31,12 @@ NAMES = ("ours", "adam", "sgd")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Grids with maps, diverged trials and a diverged final run, a failed one, long labels."""
     wide = {"eps": LogRange(low=1e-8, high=1e-4)}
-    rivals = [rival(name, f"{name.title()} with a long label") for name in NAMES]
-    rivals = [one.model_copy(update={"space": one.space | wide}) for one in rivals]
+    specs = [spec(name, f"{name.title()} with a long label") for name in NAMES]
+    specs = [one.model_copy(update={"space": one.space | wide}) for one in specs]
     settings = Preset(
         steps=20, eval_every=10, trials=9, seeds=6, search="grid", watermark="Reduced data"
     )
-    declared = study(NAMES, rivals=tuple(rivals), settings=settings, title="A toy")
+    declared = study(NAMES, optimizers=tuple(specs), settings=settings, title="A toy")
     trials: list[End] = [0.0, 1.0, 2.0, 3.0, 4.0, 3.0, 2.0, "diverged", "diverged"]
     finals: dict[str, list[End]] = {
         "ours": [7.0, 8.0, 9.0, 10.0, 11.0, 12.0],
@@ -44,7 +44,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sgd": [1.0, 1.0, 1.0, 1.0, 1.0, "failed"],
     }
     found: list[Record] = []
-    for each in declared.rivals:
+    for each in declared.optimizers:
         found += tuned(declared, each.name, trials)
         runs: list[Run] = declared.final_runs(each, declared.points(each)[4])
         found += [record(run, end) for run, end in zip(runs, finals[each.name], strict=True)]

@@ -1,4 +1,4 @@
-"""Every rival, as it is declared, against its paper's recursion in NumPy float64."""
+"""Every optimizer, as it is declared, against its paper's recursion in NumPy float64."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import recursions
-from adabelief.lab.factory import load, make
+from adabelief.lab.factory import load
+from adabelief.lab.optimizers import import_path, make_optimizer
 from adabelief.lab.optimizers.per_parameter import PerParameter
 from adabelief.lab.optimizers.swats import SWATS
-from adabelief.lab.rivals import RIVALS, resolve
+from adabelief.lab.rivals import OPTIMIZERS, resolve
 from adabelief.reference import adabelief, initial
 
 Array = NDArray[np.float64]
@@ -25,7 +26,7 @@ SHAPE = (3, 4)
 
 
 class Case(NamedTuple):
-    """A rival's recursion, what it is told beyond the rival's own settings, and its tolerance.
+    """An optimizer's recursion, its settings beyond the spec's own, and its tolerance.
 
     `rtol` is for one step, of the largest move so far: some roundings of 2⁻⁵³, more where a
     library computes in another order; torch's NAdam keeps its product of momenta in float32.
@@ -93,19 +94,19 @@ def gradients() -> list[Array]:
 
 
 def made(name: str, param: Tensor, **changes: Any) -> tuple[torch.optim.Optimizer, dict[str, Any]]:
-    """The rival's optimizer at the middle of its range, and its keyword arguments."""
-    (rival,) = resolve([name])
-    (point,) = rival.plan(1)
-    arguments = {**rival.arguments(point), **changes}
-    return make(rival.optimizer, [param], arguments, rival.wrappers), arguments
+    """The optimizer's optimizer at the middle of its range, and its keyword arguments."""
+    (spec,) = resolve([name])
+    (point,) = spec.plan(1)
+    arguments = {**spec.arguments(point), **changes}
+    return make_optimizer(spec, [param], arguments), arguments
 
 
-def rival_class(name: str) -> type[torch.optim.Optimizer]:
-    return load(resolve([name])[0].optimizer)
+def class_of(name: str) -> type[torch.optim.Optimizer]:
+    return load(import_path(resolve([name])[0].implementation))
 
 
-def test_every_rival_has_its_recursion() -> None:
-    assert set(RIVALS) <= set(CASES)
+def test_every_optimizer_has_its_recursion() -> None:
+    assert set(OPTIMIZERS) <= set(CASES)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -131,9 +132,7 @@ def test_every_step_is_the_paper_s(name: str) -> None:
             atol=step * case.rtol * largest,
             err_msg=f"{step}",
         )
-        if not rival_class(name).__module__.startswith(
-            "pytorch_optimizer"
-        ):  # which adds decay to it
+        if not class_of(name).__module__.startswith("pytorch_optimizer"):  # which adds decay to it
             np.testing.assert_array_equal(param.grad.numpy(), grad)
 
 

@@ -1,4 +1,4 @@
-"""The rivals: equal search for everybody, names and import paths with their errors."""
+"""The optimizers: equal search for everybody, names and import paths with their errors."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from torch import Tensor
 from adabelief import AdaBelief
 from adabelief.lab.errors import LabError
 from adabelief.lab.factory import load, make
+from adabelief.lab.optimizers import make_optimizer
 from adabelief.lab.optimizers.eadam import EAdam
 from adabelief.lab.optimizers.lars import LARS
 from adabelief.lab.optimizers.lookahead import Lookahead
-from adabelief.lab.rivals import GROUPS, RIVALS, Search, expand, resolve
+from adabelief.lab.rivals import GROUPS, OPTIMIZERS, Search, expand, resolve
 from adabelief.lab.rivals.spaces import LR_DECADES
 from adabelief.lab.search import LogRange
 
@@ -63,30 +64,30 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_everybody_is_declared_under_their_own_name() -> None:
-    assert all(name == rival.name for name, rival in RIVALS.items())
-    assert len({rival.label for rival in RIVALS.values()}) == len(RIVALS)
-    assert all(rival.source for rival in RIVALS.values())
+    assert all(name == spec.name for name, spec in OPTIMIZERS.items())
+    assert len({spec.label for spec in OPTIMIZERS.values()}) == len(OPTIMIZERS)
+    assert all(spec.source for spec in OPTIMIZERS.values())
 
 
-@pytest.mark.parametrize("name", [*RIVALS, "torch.optim:NAdam", "lookahead+lars+sgd"])
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "torch.optim:NAdam", "lookahead+lars+sgd"])
 def test_everybody_searches_lr_alone_over_as_many_decades(name: str) -> None:
-    (rival,) = resolve([name])
-    assert [set(point) for point in rival.plan(4)] == [{"lr"}] * 4
-    searched = rival.space["lr"]
+    (spec,) = resolve([name])
+    assert [set(point) for point in spec.plan(4)] == [{"lr"}] * 4
+    searched = spec.space["lr"]
     assert isinstance(searched, LogRange)
     assert math.log10(searched.high / searched.low) == pytest.approx(LR_DECADES)
-    tried = [point["lr"] for point in rival.plan(4)]
+    tried = [point["lr"] for point in spec.plan(4)]
     assert tried == searched.points(4)
 
 
 def test_shared_knobs_are_as_wide_for_everybody() -> None:
     """As many decades of decay for all; AdaBelief's eps is under a root: twice Adam's."""
     decades: dict[str, set[int]] = {}
-    for rival in RIVALS.values():
-        for name, searched in rival.space.items():
+    for spec in OPTIMIZERS.values():
+        for name, searched in spec.space.items():
             assert isinstance(searched, LogRange)
             wide = round(math.log10(searched.high / searched.low))
-            inside = rival.name.startswith(("adabelief", "eadam", "acprop")) and name == "eps"
+            inside = spec.name.startswith(("adabelief", "eadam", "acprop")) and name == "eps"
             decades.setdefault(name + " inside" * inside, set()).add(wide)
     assert decades == {
         "lr": {3},
@@ -97,28 +98,28 @@ def test_shared_knobs_are_as_wide_for_everybody() -> None:
     }
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_searching_the_space_gives_everybody_as_many_trials(name: str) -> None:
-    rival = RIVALS[name]
-    points = rival.plan(7, "space")
+    spec = OPTIMIZERS[name]
+    points = spec.plan(7, "space")
     assert len(points) == 7
-    assert all(set(point) == set(rival.space) for point in points)
-    assert rival.plan(9, "space")[:7] == points or len(rival.space) == 1
-    for knob, searched in rival.space.items():
+    assert all(set(point) == set(spec.space) for point in points)
+    assert spec.plan(9, "space")[:7] == points or len(spec.space) == 1
+    for knob, searched in spec.space.items():
         assert isinstance(searched, LogRange)
         assert all(searched.low <= float(point[knob]) <= searched.high for point in points)
 
 
-def test_rivals_try_the_same_values_of_shared_knobs() -> None:
+def test_optimizers_try_the_same_values_of_shared_knobs() -> None:
     for one, other in (("adabelief", "eadam"), ("adabelief", "adamw"), ("adam", "nadam")):
         for knob in ("lr", "weight_decay"):
-            tried = [[p[knob] for p in RIVALS[n].plan(16, "space")] for n in (one, other)]
+            tried = [[p[knob] for p in OPTIMIZERS[n].plan(16, "space")] for n in (one, other)]
             assert tried[0] == tried[1]
 
 
 def test_the_paper_s_grids_have_the_sizes_that_it_prints() -> None:
     """comparing.md, section 0: SGD and Fromage 5, Adam and its like 25, AdamW 100."""
-    sizes = {name: len(RIVALS[name].plan(3, "paper")) for name in GROUPS["paper"]}
+    sizes = {name: len(OPTIMIZERS[name].plan(3, "paper")) for name in GROUPS["paper"]}
     assert sizes == {
         "adabelief-l2": 1,
         "sgd": 5,
@@ -126,32 +127,32 @@ def test_the_paper_s_grids_have_the_sizes_that_it_prints() -> None:
         **dict.fromkeys(("adabound", "yogi", "adam", "msvag", "radam"), 25),
         "adamw": 100,
     }
-    first, *_, last = RIVALS["adamw"].plan(3, "paper")
+    first, *_, last = OPTIMIZERS["adamw"].plan(3, "paper")
     assert first == {"beta1": 0.5, "lr": 10.0, "weight_decay": 1e-4}
     assert last == {"beta1": 0.9, "lr": 0.001, "weight_decay": 1e-2}
-    assert RIVALS["adamw"].arguments(first)["betas"] == [0.5, 0.999]
+    assert OPTIMIZERS["adamw"].arguments(first)["betas"] == [0.5, 0.999]
 
 
 def test_the_paper_s_decay_is_5e_4_and_coupled_for_all_but_adamw() -> None:
     """Section 3; M-SVAG and Fromage have no decay (papers.py says so)."""
     for name in {*GROUPS["paper"], "adabelief"} - {"adamw", "msvag", "fromage"}:
-        arguments = RIVALS[name].arguments(RIVALS[name].plan(1, "paper")[0])
+        arguments = OPTIMIZERS[name].arguments(OPTIMIZERS[name].plan(1, "paper")[0])
         assert arguments["weight_decay"] == 5e-4, name
         assert not arguments.get("decoupled_weight_decay", False)
-    belief = RIVALS["adabelief"]
+    belief = OPTIMIZERS["adabelief"]
     assert belief.arguments(belief.plan(1, "paper")[0])["eps"] == 1e-8
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_grid_gives_everybody_as_many_trials(name: str) -> None:
     """lr × eps, else lr × weight_decay, else lr alone with as many points."""
-    rival = RIVALS[name]
-    points = rival.plan(9, "grid")
+    spec = OPTIMIZERS[name]
+    points = spec.plan(9, "grid")
     assert len({tuple(point.items()) for point in points}) == len(points) == 9
-    beside = "eps" if "eps" in rival.space else "weight_decay"
-    knobs = ("lr", beside) if beside in rival.space else ("lr",)
+    beside = "eps" if "eps" in spec.space else "weight_decay"
+    knobs = ("lr", beside) if beside in spec.space else ("lr",)
     for knob in knobs:
-        searched = rival.space[knob]
+        searched = spec.space[knob]
         assert isinstance(searched, LogRange)
         tried = list(dict.fromkeys(point[knob] for point in points))
         assert tried == searched.points(3 if len(knobs) == 2 else 9)
@@ -160,40 +161,40 @@ def test_a_grid_gives_everybody_as_many_trials(name: str) -> None:
 
 def test_a_grid_of_eps_tries_the_same_floors_of_adam_and_adabelief() -> None:
     """At β2 = 0.999 Adam's ε is AdaBelief's 1e-3 ε² (docs/algorithm.md)."""
-    adam, belief = (RIVALS[name].plan(25, "grid") for name in ("adam", "adabelief"))
+    adam, belief = (OPTIMIZERS[name].plan(25, "grid") for name in ("adam", "adabelief"))
     floors = [1e-3 * float(point["eps"]) ** 2 for point in adam]
     assert [float(point["eps"]) for point in belief] == pytest.approx(floors, rel=1e-3)
 
 
-def test_a_rival_that_the_paper_does_not_have_searches_its_space() -> None:
-    assert RIVALS["padam"].plan(6, "paper") == RIVALS["padam"].plan(6, "space")
+def test_an_optimizer_that_the_paper_does_not_have_searches_its_space() -> None:
+    assert OPTIMIZERS["padam"].plan(6, "paper") == OPTIMIZERS["padam"].plan(6, "space")
 
 
 def test_decoupled_decay_is_the_same_for_all_who_have_it() -> None:
     decayed = ("adabelief", "adabelief-eps1e-8", "eadam", "acprop", "adamw")
-    assert {RIVALS[name].defaults["weight_decay"] for name in decayed} == {0.01}
+    assert {OPTIMIZERS[name].defaults["weight_decay"] for name in decayed} == {0.01}
 
 
 def test_eadam_and_adabelief_differ_by_the_belief_only() -> None:
-    eadam, belief = RIVALS["eadam"], RIVALS["adabelief-eps1e-8"]
+    eadam, belief = OPTIMIZERS["eadam"], OPTIMIZERS["adabelief-eps1e-8"]
     assert eadam.defaults == belief.defaults
-    assert eadam.space == RIVALS["adabelief"].space
+    assert eadam.space == OPTIMIZERS["adabelief"].space
 
 
-@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("search", ["lr", "space", "grid", "paper"])
 def test_every_point_can_be_made(name: str, search: Search) -> None:
-    rival = RIVALS[name]
-    for point in (rival.plan(4, search)[0], rival.plan(4, search)[-1]):
-        arguments = json.loads(json.dumps(rival.arguments(point)))
-        group = make(rival.optimizer, params(), arguments).param_groups[0]
+    spec = OPTIMIZERS[name]
+    for point in (spec.plan(4, search)[0], spec.plan(4, search)[-1]):
+        arguments = json.loads(json.dumps(spec.arguments(point)))
+        group = make_optimizer(spec, params(), arguments).param_groups[0]
         assert group["lr"] == point["lr"]
 
 
 def test_wrappers_go_around_from_the_right() -> None:
-    (rival,) = resolve(["lookahead+lars+sgd"])
-    assert (rival.name, rival.label) == ("lookahead+lars+sgd", "Lookahead + LARS + SGD (momentum)")
-    optimizer = make(rival.optimizer, params(), {"lr": 0.5}, rival.wrappers)
+    (spec,) = resolve(["lookahead+lars+sgd"])
+    assert (spec.name, spec.label) == ("lookahead+lars+sgd", "Lookahead + LARS + SGD (momentum)")
+    optimizer = make_optimizer(spec, params(), {"lr": 0.5})
     assert isinstance(optimizer, Lookahead)
     assert isinstance(optimizer.inner, LARS)
     assert type(optimizer.inner.inner) is torch.optim.SGD
@@ -203,8 +204,8 @@ def test_wrappers_go_around_from_the_right() -> None:
 
 def test_groups_are_expanded_in_place_each_name_once() -> None:
     assert expand(["adabelief", "default", "padam", "adam"]) == [*GROUPS["default"], "padam"]
-    assert set(expand(["all"])) == set(RIVALS)
-    assert set().union(*GROUPS.values()) == set(RIVALS)
+    assert set(expand(["all"])) == set(OPTIMIZERS)
+    assert set().union(*GROUPS.values()) == set(OPTIMIZERS)
 
 
 def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,11 +215,11 @@ def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_declared_rivals_can_be_made_from_json(name: str) -> None:
-    rival = RIVALS[name]
-    (point, *_) = rival.plan(2)
-    hyperparameters = json.loads(json.dumps({**rival.defaults, **point}))
-    optimizer = make(rival.optimizer, params(), hyperparameters)
+def test_declared_optimizers_can_be_made_from_json(name: str) -> None:
+    spec = OPTIMIZERS[name]
+    (point, *_) = spec.plan(2)
+    hyperparameters = json.loads(json.dumps({**spec.defaults, **point}))
+    optimizer = make_optimizer(spec, params(), hyperparameters)
     assert type(optimizer) is CLASSES[name]
     group = optimizer.param_groups[0]
     for key, value in hyperparameters.items():
@@ -226,23 +227,23 @@ def test_declared_rivals_can_be_made_from_json(name: str) -> None:
 
 
 def test_resolve_keeps_the_order() -> None:
-    assert [rival.name for rival in resolve(["sgd", "adam"])] == ["sgd", "adam"]
+    assert [spec.name for spec in resolve(["sgd", "adam"])] == ["sgd", "adam"]
 
 
-def test_a_class_of_one_s_own_is_a_rival(module: str) -> None:
-    (rival,) = resolve([f"{module}:Lion"])
-    assert rival.name == rival.optimizer == f"{module}:Lion"
-    assert rival.label == "Lion"
-    assert rival.defaults == {}
-    assert rival.space == {"lr": LogRange(low=1e-4, high=1e-1)}
-    assert rival.source == "given on the command line"
-    optimizer = make(rival.optimizer, params(), {"lr": 0.25})
+def test_a_class_of_one_s_own_is_an_optimizer(module: str) -> None:
+    (spec,) = resolve([f"{module}:Lion"])
+    assert spec.name == spec.implementation == f"{module}:Lion"
+    assert spec.label == "Lion"
+    assert spec.defaults == {}
+    assert spec.space == {"lr": LogRange(low=1e-4, high=1e-1)}
+    assert spec.source == "given on the command line"
+    optimizer = make_optimizer(spec, params(), {"lr": 0.25})
     assert type(optimizer).__name__ == "Lion"
     assert optimizer.param_groups[0]["lr"] == 0.25
 
 
 def test_labels_stay_different(module: str) -> None:
-    labels = [rival.label for rival in resolve(["adam", f"{module}:Adam", f"{module}:Lion"])]
+    labels = [spec.label for spec in resolve(["adam", f"{module}:Adam", f"{module}:Lion"])]
     assert labels == ["Adam", f"{module}:Adam", "Lion"]
 
 

@@ -32,7 +32,7 @@ def test_the_driver_plans_when_tuning_ends_and_not_at_every_run(
     monkeypatch.setattr(compare, "plan", counted)
     monkeypatch.setitem(scaling.SIZES, 120, (2, 40, 20))
     found = scaling.drive(120, tmp_path)
-    assert set(plans) == {0, 40, 80}, "at the start and when each of two rivals is tuned"
+    assert set(plans) == {0, 40, 80}, "at the start and when each of two optimizers is tuned"
     declared, store = scaling.study(120), Store(tmp_path)
     assert len(results_of(declared, store)) == 120
     assert all(found[name] > 0 for name in ("start_seconds", "run_seconds", "show_seconds"))

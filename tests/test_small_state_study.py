@@ -232,12 +232,12 @@ def test_the_study_tunes_float32_and_runs_every_format_on_its_seeds(
     losses = {name: [run["loss"] for run in runs] for name, runs in record["finals"].items()}
     specs = [json.loads(path.read_text()) for path in tmp_path.glob("cnn/runs/*/spec.json")]
     assert {
-        (each["rival"], each["optimizer"], each["hyperparameters"].get("state_dtype"))
+        (each["optimizer"], each["implementation"], each["hyperparameters"].get("state_dtype"))
         for each in specs
     } == {
-        ("float32", "adabelief:AdaBelief", None),
-        ("bfloat16", "adabelief:AdaBelief", "bfloat16"),
-        ("8bit", "adabelief:AdaBelief", "8bit"),
+        ("float32", "adabelief", None),
+        ("bfloat16", "adabelief", "bfloat16"),
+        ("8bit", "adabelief", "8bit"),
         ("linear 8-bit", "benchmarks.small_state.controls:Linear8bit", None),
     }
     assert losses["linear 8-bit"] != losses["float32"] != losses["8bit"]
@@ -252,7 +252,7 @@ def test_a_run_that_failed_stops_the_study(
     tmp_path: Path, modules: Modules, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (wide, *others) = modules.study.CONTENDERS
-    broken = wide.model_copy(update={"optimizer": "torch.optim:Nothing"})
+    broken = wide.model_copy(update={"implementation": "torch.optim:Nothing"})
     monkeypatch.setattr(modules.study, "CONTENDERS", (broken, *others))
     with pytest.raises(LabError, match="Nothing"):
         modules.study.conduct("cnn", "smoke", tmp_path, 1, print)

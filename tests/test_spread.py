@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(900)
 
 
 def rows(root: Path) -> dict[str, list[dict[str, Any]]]:
-    """Rows by rival and phase; keys differ with the number of processes.
+    """Rows by optimizer and phase; keys differ with the number of processes.
 
     Without what the belief does, which is not looked at where each process has a part of it.
     """
@@ -33,7 +33,7 @@ def rows(root: Path) -> dict[str, list[dict[str, Any]]]:
         assert numbers
         for row in numbers:
             del row["split"]  # no number
-        found[f"{spec['rival']} {spec['phase']}"] = numbers
+        found[f"{spec['optimizer']} {spec['phase']}"] = numbers
     return found
 
 

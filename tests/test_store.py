@@ -11,11 +11,11 @@ import torch
 from adabelief.lab.compare import declare
 from adabelief.lab.errors import LabError, StorageError
 from adabelief.lab.load import load
-from adabelief.lab.rivals import WRAPPERS, resolve
+from adabelief.lab.rivals import resolve
 from adabelief.lab.run_folder import RunFolder
 from adabelief.lab.schedule import Schedule
 from adabelief.lab.store import Store
-from adabelief.lab.study import Run, Study
+from adabelief.lab.study import Run, Study, Wrapped
 from adabelief.lab.team import ALONE, Team
 from adabelief.lab.train import execute
 
@@ -29,7 +29,7 @@ def study() -> Study:
 
 @pytest.fixture
 def run(study: Study) -> Run:
-    return study.tune_runs(study.rivals[0])[0]
+    return study.tune_runs(study.optimizers[0])[0]
 
 
 def train(folder: RunFolder, run: Run) -> str:
@@ -122,7 +122,7 @@ def test_a_finished_run_is_not_touched(tmp_path: Path, run: Run) -> None:
 def test_a_nan_loss_ends_the_run_as_diverged(tmp_path: Path) -> None:
     loaded = load(f"{TINY}:workload")
     study = declare(loaded, "poisoned", resolve(["adabelief"]))
-    run = study.tune_runs(study.rivals[0])[0]
+    run = study.tune_runs(study.optimizers[0])[0]
     folder = RunFolder(tmp_path)
     execute(folder, run, loaded.workload)
     result = folder.result()
@@ -157,8 +157,8 @@ def test_an_output_folder_of_another_study_is_refused_with_the_difference(
     settings = study.settings.model_copy(update={"steps": 31})
     with pytest.raises(LabError, match=r"another study.*\n.*'steps': 30.*'steps': 31"):
         Store(tmp_path).open(study.model_copy(update={"settings": settings}))
-    with pytest.raises(LabError, match="rival adam: there, not now"):
-        Store(tmp_path).open(study.model_copy(update={"rivals": study.rivals[:1]}))
+    with pytest.raises(LabError, match="optimizer adam: there, not now"):
+        Store(tmp_path).open(study.model_copy(update={"optimizers": study.optimizers[:1]}))
     fewer = study.settings.model_copy(update={"seeds": 1})
     with pytest.raises(LabError, match="'seeds': 2"):
         Store(tmp_path).open(study.model_copy(update={"settings": fewer}))
@@ -189,7 +189,7 @@ def test_the_checkpoint_of_a_finished_run_goes_and_no_other(
 ) -> None:
     store = Store(tmp_path)
     store.open(study)
-    finished, begun = store.folder(run), store.folder(study.tune_runs(study.rivals[1])[0])
+    finished, begun = store.folder(run), store.folder(study.tune_runs(study.optimizers[1])[0])
     train(finished, run)
     begun.path.mkdir()
     for folder in (finished, begun):
@@ -217,9 +217,11 @@ def test_keys_depend_on_everything_that_makes_a_run(run: Run) -> None:
     assert run.key == Run.model_validate_json(run.model_dump_json()).key
     changes = {
         "workload": "x", "workload_hash": "x", "preset": "x", "steps": 1, "eval_every": 1,
-        "schedule": Schedule(kind="constant"), "options": {"a": 1}, "rival": "x", "optimizer": "x",
+        "schedule": Schedule(kind="constant"), "options": {"a": 1},
+        "optimizer": "x", "implementation": "x",
         "hyperparameters": {"lr": 2.0}, "init_seed": 5, "data_seed": 5, "phase": "final",
-        "wrappers": (WRAPPERS["lars"],), "processes": 2, "parallel": "fsdp",
+        "wrappers": (Wrapped(implementation="lars", arguments={}),),
+        "processes": 2, "parallel": "fsdp",
     }  # fmt: skip
     assert set(changes) == set(Run.model_fields)
     keys = {run.model_copy(update={name: value}).key for name, value in changes.items()}
@@ -244,13 +246,17 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, study: Study)
     with pytest.raises(StorageError, match=r"file/out/study\.json could not be written: Not a dir"):
         Store(tmp_path / "file" / "out").open(study)
     with pytest.raises(StorageError, match="could not be written: Not a directory"):
-        train(RunFolder(tmp_path / "file" / "run"), study.tune_runs(study.rivals[0])[0])
+        train(RunFolder(tmp_path / "file" / "run"), study.tune_runs(study.optimizers[0])[0])
 
 
 def test_descriptions_are_not_part_of_a_study(tmp_path: Path, study: Study) -> None:
     Store(tmp_path).open(study)
-    rivals = tuple(r.model_copy(update={"label": "x", "source": "y"}) for r in study.rivals)
-    Store(tmp_path).open(study.model_copy(update={"title": "x", "data": "y", "rivals": rivals}))
-    defaults = study.rivals[0].model_copy(update={"defaults": {"eps": 1.0}})
-    with pytest.raises(LabError, match=r"rival adabelief: .*'eps': 1e-16.* there, .*'eps': 1\.0"):
-        Store(tmp_path).open(study.model_copy(update={"rivals": (defaults, study.rivals[1])}))
+    specs = tuple(r.model_copy(update={"label": "x", "source": "y"}) for r in study.optimizers)
+    Store(tmp_path).open(study.model_copy(update={"title": "x", "data": "y", "optimizers": specs}))
+    defaults = study.optimizers[0].model_copy(update={"defaults": {"eps": 1.0}})
+    with pytest.raises(
+        LabError, match=r"optimizer adabelief: .*'eps': 1e-16.* there, .*'eps': 1\.0"
+    ):
+        Store(tmp_path).open(
+            study.model_copy(update={"optimizers": (defaults, study.optimizers[1])})
+        )

@@ -18,13 +18,13 @@ from adabelief.lab.report.page import html
 from adabelief.lab.report.printed import Printed, printed
 from adabelief.lab.report.runs import runs_csv, runs_parquet
 from adabelief.lab.study import Record, Study
-from studies import record, records, rival, study
+from studies import record, records, spec, study
 
 EVIL = r"a_b*c* [x](y) | <b> `t` $z$ \frac{1}{2} 5% #1 & ~ ^ ± − ε"
 
 
 def two(label: str = "Adam") -> tuple[Study, list[Record]]:
-    declared = study(rivals=(rival("ours"), rival("adam", label)), seeds=6, title=label)
+    declared = study(optimizers=(spec("ours"), spec("adam", label)), seeds=6, title=label)
     finals = {"ours": [5.0, 6.0, 7.0, 8.0, 9.0, 10.0], "adam": [4.0, 4.1, 4.2, 4.3, 4.4, 4.5]}
     return declared, records(declared, {name: list(ends) for name, ends in finals.items()})
 

@@ -53,7 +53,7 @@ def execute_watched(
     workload = Workload("watched", lambda *_: task, metrics, "weight", {"only": preset})
     run = Run(
         workload="watched", workload_hash="", preset="only", steps=5, eval_every=2,
-        schedule=Schedule(kind=schedule), options={}, rival="sgd", optimizer="torch.optim:SGD",
+        schedule=Schedule(kind=schedule), options={}, optimizer="sgd", implementation="sgd",
         hyperparameters={"lr": 0.5}, init_seed=0, data_seed=0, phase=phase,
     )  # fmt: skip
     folder = RunFolder(tmp_path)

@@ -11,7 +11,7 @@ from adabelief.lab.contract import rehearse
 from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import load
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.search import LogRange
 from adabelief.lab.store import Store
 from adabelief.lab.study import Result, Run, Study, select
@@ -21,11 +21,11 @@ WORKLOADS = ("cnn", "lstm", "gpt")
 FLOAT32, CONTROL = "float32", "linear 8-bit"
 
 
-def _contender(name: str, optimizer: str = "adabelief:AdaBelief", **options: Any) -> Rival:
-    return Rival(
+def _contender(name: str, implementation: str = "adabelief", **options: Any) -> OptimizerSpec:
+    return OptimizerSpec(
         name=name,
         label=name,
-        optimizer=optimizer,
+        implementation=implementation,
         defaults={"betas": [0.9, 0.999], "eps": 1e-16, "weight_decay": 0.01, **options},
         space={"lr": LogRange(low=3e-4, high=0.3)},
         source="the lab's defaults of adabelief (lab/rivals.py)",
@@ -84,7 +84,7 @@ def _finish(
         for run, amiss in engine.ended(timeout=0.5):
             results |= store.results([run])
             ended = results[run.key]
-            what = f"{run.workload}, {run.rival}, lr {run.hyperparameters['lr']}, {run.phase}"
+            what = f"{run.workload}, {run.optimizer}, lr {run.hyperparameters['lr']}, {run.phase}"
             note(f"{what} {run.init_seed}: {ended.status} {ended.last} {amiss}".rstrip())
             if ended.status == "failed":
                 raise LabError(ended.reason)

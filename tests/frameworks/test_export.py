@@ -26,16 +26,16 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """Two rivals, three trials and two seeds; one trial and one seed diverged, one is pending."""
+    """Two optimizers, three trials, two seeds; one trial and one seed diverged, one is pending."""
     declared = study(seeds=2)
     made = Store(tmp_path / "made")
     made.open(declared)
-    for rival in declared.rivals:
+    for spec in declared.optimizers:
         ends = [0.0, 1.0, "diverged"]
-        for run, end in zip(declared.tune_runs(rival), ends, strict=True):
+        for run, end in zip(declared.tune_runs(spec), ends, strict=True):
             keep(made, record(run, end))  # type: ignore[arg-type]
-        pending = "diverged" if rival.name == "ours" else None
-        finals = declared.final_runs(rival, {"lr": 1e-3})
+        pending = "diverged" if spec.name == "ours" else None
+        finals = declared.final_runs(spec, {"lr": 1e-3})
         for run, end in zip(finals, [0.25, pending], strict=True):
             keep(made, record(run, end))  # type: ignore[arg-type]
     return made
@@ -147,7 +147,7 @@ def test_wandb_runs_have_what_was_written(store: Store, tmp_path: Path) -> None:
         run = next(each.run for each in records if each.HasField("run"))
         final = told.run.phase == "final"
         assert run.run_group == (f"seed-{told.run.init_seed - 1000}" if final else "tuning")
-        assert (run.project, run.job_type) == ("toy-quick", told.run.rival)
+        assert (run.project, run.job_type) == ("toy-quick", told.run.optimizer)
         config = decoded(run.config.update)
         spec = told.run.model_dump(mode="json")
         assert {key: config[key] for key in spec} == spec

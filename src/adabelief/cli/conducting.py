@@ -24,7 +24,7 @@ def run(study: Study, store: Store, start: Callable[[], Engine], where: str) -> 
     console.print(
         f"{study.title}\n{begun.total_runs} runs of {study.settings.steps} steps "
         f"({_trials(study)} and {study.settings.seeds} seeds for each of "
-        f"{len(study.rivals)} optimizers){done}; {where}; folder {store.root}",
+        f"{len(study.optimizers)} optimizers){done}; {where}; folder {store.root}",
         highlight=False,
         markup=False,
     )

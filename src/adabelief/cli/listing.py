@@ -17,12 +17,13 @@ from adabelief.lab.data.cifar import VARIABLES as CIFAR_VARIABLES
 from adabelief.lab.data.penn import VARIABLE as PTB_VARIABLE
 from adabelief.lab.data.penn import convert as convert_ptb
 from adabelief.lab.errors import LabError
-from adabelief.lab.rivals import GROUPS, RIVALS, WRAPPERS
+from adabelief.lab.optimizers import import_path
+from adabelief.lab.rivals import GROUPS, OPTIMIZERS, WRAPPERS
 from adabelief.lab.workloads import WORKLOADS
 
 
 def list_(as_json: AsJson = False) -> None:
-    """List workloads with their presets, and rivals with their search spaces."""
+    """List workloads with their presets, and optimizers with their search spaces."""
     if as_json:
         show_json(
             {
@@ -36,7 +37,7 @@ def list_(as_json: AsJson = False) -> None:
                     }
                     for name, workload in WORKLOADS.items()
                 },
-                "rivals": [rival.model_dump(mode="json") for rival in RIVALS.values()],
+                "optimizers": [spec.model_dump(mode="json") for spec in OPTIMIZERS.values()],
                 "wrappers": [around.model_dump(mode="json") for around in WRAPPERS.values()],
                 "groups": GROUPS,
             }
@@ -49,18 +50,18 @@ def list_(as_json: AsJson = False) -> None:
         for name, preset in workload.presets.items():
             numbers = (preset.steps, preset.trials, preset.seeds)
             workloads.add_row(workload.name, name, workload.title, *map(str, numbers))
-    rivals = Table(title="Rivals", title_justify="left")
+    specs = Table(title="Optimizers", title_justify="left")
     for head in ("name", "optimizer", "fixed", "searched"):
-        rivals.add_column(head, overflow="fold")
-    for rival in RIVALS.values():
-        fixed = ", ".join(f"{name}={value}" for name, value in rival.defaults.items())
-        searched = ", ".join(f"{knob} {where}" for knob, where in rival.space.items())
-        rivals.add_row(rival.name, rival.optimizer, fixed, searched)
+        specs.add_column(head, overflow="fold")
+    for spec in OPTIMIZERS.values():
+        fixed = ", ".join(f"{name}={value}" for name, value in spec.defaults.items())
+        searched = ", ".join(f"{knob} {where}" for knob, where in spec.space.items())
+        specs.add_row(spec.name, import_path(spec.implementation), fixed, searched)
     for around in WRAPPERS.values():
         fixed = ", ".join(f"{name}={value}" for name, value in around.arguments.items())
-        rivals.add_row(f"{around.name}+NAME", around.optimizer, fixed, "as NAME")
+        specs.add_row(f"{around.name}+NAME", import_path(around.implementation), fixed, "as NAME")
     console.print(workloads)
-    console.print(rivals)
+    console.print(specs)
 
 
 def _completed(incomplete: str) -> list[str]:

@@ -80,12 +80,12 @@ def plan(
         seconds = guess.seconds * -(-left // at_once)
         rows = [
             {
-                "rival": rival.name,
-                "trials": len(study.tune_runs(rival)),
+                "optimizer": spec.name,
+                "trials": len(study.tune_runs(spec)),
                 "seeds": study.settings.seeds,
-                "searched": list(study.points(rival)[0]),
+                "searched": list(study.points(spec)[0]),
             }
-            for rival in study.rivals
+            for spec in study.optimizers
         ]
         if as_json:
             show_json(
@@ -93,7 +93,7 @@ def plan(
                     "workload": study.workload,
                     "preset": study.preset,
                     "steps": study.settings.steps,
-                    "rivals": rows,
+                    "optimizers": rows,
                     "runs": study.n_runs,
                     "finished": len(results),
                     "workers": at_once,
@@ -106,9 +106,9 @@ def plan(
         table = Table(title=f"{study.title}, preset {study.preset}", title_justify="left")
         for head in ("optimizer", "trials", "seeds", "searched"):
             table.add_column(head, overflow="fold")
-        for row, rival in zip(rows, study.rivals, strict=True):
-            searched = ", ".join(study.points(rival)[0])
-            table.add_row(rival.label, str(row["trials"]), str(row["seeds"]), searched)
+        for row, spec in zip(rows, study.optimizers, strict=True):
+            searched = ", ".join(study.points(spec)[0])
+            table.add_row(spec.label, str(row["trials"]), str(row["seeds"]), searched)
         console.print(table)
         console.print(
             f"{study.n_runs} runs of {study.settings.steps} steps, {len(results)} of them "
@@ -172,7 +172,7 @@ def verify(
 
         def show(verdict: Verdict) -> None:
             state = "[red]differs[/]" if verdict.difference else "[green]same[/]   "
-            name = f"{verdict.run.key} {study.rival(verdict.run.rival).label}"
+            name = f"{verdict.run.key} {study.optimizer(verdict.run.optimizer).label}"
             console.print(f"{state} {name}, {verdict.run.phase}", highlight=False)
             if verdict.difference:
                 console.print(f"        {verdict.difference}", highlight=False, markup=False)

@@ -14,12 +14,12 @@ from adabelief.lab.compare import declare, has_own, published
 from adabelief.lab.contract import preset_of
 from adabelief.lab.errors import LabError
 from adabelief.lab.load import Loaded, load
-from adabelief.lab.rivals import GROUPS, RIVALS, Search, expand, resolve
+from adabelief.lab.rivals import GROUPS, OPTIMIZERS, Search, expand, resolve
 from adabelief.lab.study import Study
 from adabelief.lab.workload import Parallel
 from adabelief.lab.workloads import WORKLOADS
 
-SUBJECT = "adabelief"
+BASELINE = "adabelief"
 
 
 def complete_workloads(incomplete: str) -> list[str]:
@@ -33,10 +33,10 @@ def complete_presets(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def complete_rivals(incomplete: str) -> list[str]:
+def complete_optimizers(incomplete: str) -> list[str]:
     """For the shell: the last of several names with commas between."""
     before, comma, last = incomplete.rpartition(",")
-    return [before + comma + name for name in (*GROUPS, *RIVALS) if name.startswith(last)]
+    return [before + comma + name for name in (*GROUPS, *OPTIMIZERS) if name.startswith(last)]
 
 
 Out = Annotated[Path, typer.Argument(help="A study's folder, as `compare` made it.")]
@@ -50,10 +50,10 @@ WorkloadName = Annotated[
 Against = Annotated[
     list[str] | None,
     typer.Option(
-        help="Rivals of AdaBelief, separated by commas: names of `adabelief list`, "
+        help="Optimizers of AdaBelief, separated by commas: names of `adabelief list`, "
         "package.module:Class, and WRAPPER+NAME. Groups: default, paper, all. Where settings are "
         "published, all that have some if none is named.",
-        autocompletion=complete_rivals,
+        autocompletion=complete_optimizers,
     ),
 ]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Paired seeds of the final runs.")]
@@ -110,15 +110,16 @@ def declared(
     Raises:
         LabError: a name is unknown or a number out of range.
     """
-    # A rival's package.module may lie in the user's folder, as with python -m; workers inherit it.
+    # An optimizer's package.module may lie in the user's folder, as with python -m; workers inherit
+    # it.
     sys.path.append(str(Path.cwd()))
     loaded = load(workload)
     searched = changes.get("search") or preset_of(loaded.workload, preset).search
     if has_own(loaded.workload, searched):
-        rivals = published(loaded.workload, _given(against))
+        specs = published(loaded.workload, _given(against))
     else:
-        rivals = resolve(expand([SUBJECT, *(_given(against) or ["default"])]))
-    study = declare(loaded, preset, rivals, options=options_of(options), **changes)
+        specs = resolve(expand([BASELINE, *(_given(against) or ["default"])]))
+    study = declare(loaded, preset, specs, options=options_of(options), **changes)
     if changes.get("parallel") and study.settings.processes == 1:
         msg = f"--parallel {changes['parallel']} needs --procs-per-run of 2 or more, got 1"
         raise LabError(msg)

@@ -14,7 +14,7 @@ from adabelief.cli.options import (
     OptionsGiven,
     PresetName,
     WorkloadName,
-    complete_rivals,
+    complete_optimizers,
     options_of,
     pairs,
 )
@@ -26,6 +26,7 @@ from adabelief.lab.engine import LocalEngine
 from adabelief.lab.factory import check_arguments
 from adabelief.lab.factory import load as optimizer_class
 from adabelief.lab.load import load
+from adabelief.lab.optimizers import import_path
 from adabelief.lab.pictures import SPLIT as PICTURES
 from adabelief.lab.rivals import resolve
 from adabelief.lab.run_folder import RunFolder
@@ -39,7 +40,7 @@ def run(
         str,
         typer.Argument(
             help="A name of `adabelief list`, package.module:Class, WRAPPER+NAME.",
-            autocompletion=complete_rivals,
+            autocompletion=complete_optimizers,
         ),
     ] = "adabelief",
     lr: Annotated[
@@ -73,14 +74,15 @@ def run(
     """
     with explained():
         loaded = load(workload)
-        (rival,) = resolve([optimizer])
+        (spec,) = resolve([optimizer])
         study = declare(
-            loaded, preset, [rival], steps=steps, eval_every=eval_every, options=options_of(option)
+            loaded, preset, [spec], steps=steps, eval_every=eval_every, options=options_of(option)
         )
-        middle = rival.plan(1)[0]["lr"]
+        middle = spec.plan(1)[0]["lr"]
         point = {"lr": middle if lr is None else lr, **pairs(given, "--set")}
-        one = study.single_run(rival, point, seed)
-        check_arguments(one.optimizer, optimizer_class(one.optimizer), one.hyperparameters)
+        one = study.single_run(spec, point, seed)
+        path = import_path(one.implementation)
+        check_arguments(path, optimizer_class(path), one.hyperparameters)
         store = Store(out)
         rehearse(loaded.workload, study.settings, evaluate=one.key not in store.begun())
         folder = store.folder(one)

@@ -15,7 +15,7 @@ from adabelief.lab.engine import Engine
 from adabelief.lab.errors import LabError, first_of
 from adabelief.lab.load import Loaded
 from adabelief.lab.progress import Progress, progress
-from adabelief.lab.rivals import Rival, Search
+from adabelief.lab.rivals import OptimizerSpec, Search
 from adabelief.lab.search import shown
 from adabelief.lab.store import Store
 from adabelief.lab.study import Record, Result, Study, plan
@@ -28,15 +28,15 @@ SHOW_SECONDS = 0.5
 def declare(
     loaded: Loaded,
     preset: str,
-    rivals: Sequence[Rival],
+    specs: Sequence[OptimizerSpec],
     **changes: Any,
 ) -> Study:
-    """Make a study of a workload; the first rival is the one that the others are compared with.
+    """Make a study of a workload; the first optimizer is the one that the others are compared with.
 
     Args:
         loaded: the workload.
         preset: name of one of its presets.
-        rivals: who takes part.
+        specs: who takes part.
         changes: fields of the preset, with values other than its own; None keeps its own.
             Of `options`, those not given keep the preset's values; every figure tells the others.
 
@@ -68,8 +68,8 @@ def declare(
         primary=workload.primary,
         preset=preset,
         settings=settings,
-        rivals=tuple(rivals),
-        subject=rivals[0].name,
+        optimizers=tuple(specs),
+        baseline=specs[0].name,
     )
 
 
@@ -109,32 +109,32 @@ def _check_options(workload: Workload, settings: Preset) -> None:
 
 
 def has_own(workload: Workload, search: Search) -> bool:
-    """Whether that search is of the workload's own rivals: their settings, or their grids."""
+    """Whether that search is of the workload's own optimizers: their settings, or their grids."""
     return search == "published" or (
-        search == "paper" and any(rival.paper for rival in workload.published)
+        search == "paper" and any(spec.paper for spec in workload.published)
     )
 
 
-def published(workload: Workload, names: Sequence[str] = ()) -> tuple[Rival, ...]:
-    """The workload's rivals with published settings: the first, and those of `names` or all.
+def published(workload: Workload, names: Sequence[str] = ()) -> tuple[OptimizerSpec, ...]:
+    """The workload's optimizers with published settings: the first, and those of `names` or all.
 
     Raises:
         LabError: there are none, or one of the names is not among them.
     """
-    subject, *others = workload.published or (None,)
-    if subject is None:
+    baseline, *others = workload.published or (None,)
+    if baseline is None:
         msg = f"workload {workload.name!r} has no published settings: search something else"
         raise LabError(msg)
-    there = {rival.name: rival for rival in others}
-    unknown = [name for name in names if name not in there and name != subject.name]
+    there = {spec.name: spec for spec in others}
+    unknown = [name for name in names if name not in there and name != baseline.name]
     if unknown:
         msg = (
             f"workload {workload.name!r} has no published settings for {', '.join(unknown)}; it "
-            f"has {', '.join([subject.name, *there])}"
+            f"has {', '.join([baseline.name, *there])}"
         )
         raise LabError(msg)
     wanted = dict.fromkeys(names) if names else there
-    return (subject, *(there[name] for name in wanted if name in there))
+    return (baseline, *(there[name] for name in wanted if name in there))
 
 
 def conduct(
@@ -158,7 +158,7 @@ def conduct(
     """
     results: dict[str, Result] = {}
     submitted: set[str] = set()
-    untuned: Counter[str] = Counter()  # tuning runs by rival that have not ended
+    untuned: Counter[str] = Counter()  # tuning runs by optimizer that have not ended
     due, grown = 0.0, True  # when progress is shown, and whether there may be new runs
     while grown or not engine.idle:
         # Not at every turn: a plan looks at every run, and there may be a hundred thousand.
@@ -169,12 +169,12 @@ def conduct(
             submitted.add(each.key)
             if each.key not in found:
                 engine.submit(each)
-                untuned[each.rival] += each.phase == "tune"
+                untuned[each.optimizer] += each.phase == "tune"
         grown = bool(found)
         for ended, amiss in engine.ended(timeout=SHOW_SECONDS):
             results |= store.results([ended])
-            untuned[ended.rival] -= ended.phase == "tune"
-            grown = grown or (ended.phase == "tune" and not untuned[ended.rival])
+            untuned[ended.optimizer] -= ended.phase == "tune"
+            grown = grown or (ended.phase == "tune" and not untuned[ended.optimizer])
             if amiss:
                 note(
                     f"runs/{ended.key}: {amiss} was damaged; the run was done anew and what "

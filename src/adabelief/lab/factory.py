@@ -6,27 +6,15 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from adabelief.lab.errors import LabError
 
-# What a rival of ours needs beside the laboratory.
+# What an optimizer of ours needs beside the laboratory.
 EXTRAS = {"pytorch_optimizer": '; pip install "adabelief[rivals]"'}
-
-
-class Around(Protocol):
-    """An optimizer around another one, as a run declares it."""
-
-    @property
-    def optimizer(self) -> str:
-        """Import path "package.module:Class"."""
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """Its keyword arguments."""
 
 
 def load(path: str) -> type[Optimizer]:
@@ -61,12 +49,17 @@ def make(
     path: str,
     params: ParamsT,
     hyperparameters: Mapping[str, Any],
-    wrappers: Sequence[Around] = (),
+    wrappers: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> Optimizer:
     """An optimizer of the class at `path`, with hyperparameters as JSON gives them.
 
-    Lists become tuples, as torch's `betas` wants them. The last of `wrappers` is put around it
-    first.
+    Lists become tuples, as torch's `betas` wants them.
+
+    Args:
+        path: import path "package.module:Class".
+        params: parameters, or groups of them.
+        hyperparameters: keyword arguments.
+        wrappers: import path and keyword arguments of optimizers around it, the outermost first.
 
     Raises:
         LabError: as for `load`; or the class does not take one of the arguments.
@@ -80,9 +73,9 @@ def make(
     # Typed as a factory: Optimizer's own __init__ is (params, defaults), its subclasses' are not.
     factory: Callable[..., Optimizer] = cls
     optimizer = factory(params, **arguments)
-    for around in reversed(wrappers):
-        wrap: Callable[..., Optimizer] = load(around.optimizer)
-        optimizer = wrap(optimizer, **around.arguments)
+    for wrapper, options in reversed(wrappers):
+        wrap: Callable[..., Optimizer] = load(wrapper)
+        optimizer = wrap(optimizer, **options)
     return optimizer
 
 

@@ -10,7 +10,7 @@ from adabelief.lab.study import Study
 
 
 def check_same(root: Path, old: Study, new: Study) -> None:
-    """Refuse a study that is not the folder's own, grown by seeds or rivals at most.
+    """Refuse a study that is not the folder's own, grown by seeds or optimizers at most.
 
     Raises:
         LabError: with every difference.
@@ -18,15 +18,15 @@ def check_same(root: Path, old: Study, new: Study) -> None:
     was, now = _identity(old), _identity(new)
     if new.settings.seeds >= old.settings.seeds:
         was["settings"]["seeds"] = now["settings"]["seeds"]
-    rivals_was, rivals_now = was.pop("rivals"), now.pop("rivals")
+    specs_was, specs_now = was.pop("optimizers"), now.pop("optimizers")
     differences = [
         f"{name}: {was[name]} there, {now[name]} now" for name in was if was[name] != now[name]
     ]
-    for name, rival in rivals_was.items():
-        if name not in rivals_now:
-            differences.append(f"rival {name}: there, not now")
-        elif rival != rivals_now[name]:
-            differences.append(f"rival {name}: {rival} there, {rivals_now[name]} now")
+    for name, spec in specs_was.items():
+        if name not in specs_now:
+            differences.append(f"optimizer {name}: there, not now")
+        elif spec != specs_now[name]:
+            differences.append(f"optimizer {name}: {spec} there, {specs_now[name]} now")
     if differences:
         listed = "\n  ".join(differences)
         msg = (
@@ -38,10 +38,10 @@ def check_same(root: Path, old: Study, new: Study) -> None:
 
 def _identity(study: Study) -> dict[str, Any]:
     """What makes a study this one: neither where its file lies nor how things are described."""
-    content = study.model_dump(mode="json", exclude={"source", "title", "data", "rivals"})
+    content = study.model_dump(mode="json", exclude={"source", "title", "data", "optimizers"})
     content["settings"].pop("watermark")
-    content["rivals"] = {
-        rival.name: rival.model_dump(mode="json", exclude={"label", "source"})
-        for rival in study.rivals
+    content["optimizers"] = {
+        spec.name: spec.model_dump(mode="json", exclude={"label", "source"})
+        for spec in study.optimizers
     }
     return content

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.search import point_text
-from adabelief.lab.study import TOLD, Result, Study, select
+from adabelief.lab.study import CONCLUSIVE, Result, Study, select
 
 
 @dataclass(frozen=True)
-class RivalProgress:
-    """Finished runs of one rival. `seeds` is 0 when nothing is left to run: all trials failed."""
+class OptimizerProgress:
+    """Finished runs of one optimizer. `seeds` is 0 when all trials failed: nothing is left."""
 
     label: str
     tuned: int
@@ -31,54 +31,56 @@ class RivalProgress:
 class Progress:
     """Finished runs of a study, and its steps, those of unfinished runs included."""
 
-    rivals: tuple[RivalProgress, ...]
+    optimizers: tuple[OptimizerProgress, ...]
     steps: int
     total_steps: int
 
     @property
     def runs(self) -> int:
         """Finished runs."""
-        return sum(rival.tuned + rival.finished for rival in self.rivals)
+        return sum(spec.tuned + spec.finished for spec in self.optimizers)
 
     @property
     def total_runs(self) -> int:
         """Runs that there will be."""
-        return sum(rival.trials + rival.seeds for rival in self.rivals)
+        return sum(spec.trials + spec.seeds for spec in self.optimizers)
 
 
 def progress(
     study: Study, results: Mapping[str, Result], partial: Mapping[str, int] | None = None
 ) -> Progress:
     """Count `results`; `partial` has the steps of unfinished runs by key."""
-    rivals = tuple(_rival_progress(study, rival, results) for rival in study.rivals)
-    runs = sum(rival.tuned + rival.finished for rival in rivals)
-    total = sum(rival.trials + rival.seeds for rival in rivals)
+    specs = tuple(_optimizer_progress(study, spec, results) for spec in study.optimizers)
+    runs = sum(spec.tuned + spec.finished for spec in specs)
+    total = sum(spec.trials + spec.seeds for spec in specs)
     unfinished = sum(step for key, step in (partial or {}).items() if key not in results)
-    return Progress(rivals, runs * study.settings.steps + unfinished, total * study.settings.steps)
+    return Progress(specs, runs * study.settings.steps + unfinished, total * study.settings.steps)
 
 
-def _rival_progress(study: Study, rival: Rival, results: Mapping[str, Result]) -> RivalProgress:
-    tune = study.tune_runs(rival)
+def _optimizer_progress(
+    study: Study, spec: OptimizerSpec, results: Mapping[str, Result]
+) -> OptimizerProgress:
+    tune = study.tune_runs(spec)
     ended = [results[run.key] for run in tune if run.key in results]
     tuned, seeds, best = len(ended), study.settings.seeds, ""
     finished = 0
     if tuned == len(tune):
-        chosen = select(study, rival, results)
+        chosen = select(study, spec, results)
         if chosen is None:
             seeds = 0
         else:
             best = point_text(chosen.point)
-            final = study.final_runs(rival, chosen.point)
+            final = study.final_runs(spec, chosen.point)
             ended += [results[run.key] for run in final if run.key in results]
             finished = len(ended) - tuned
-    return RivalProgress(
-        label=rival.label,
+    return OptimizerProgress(
+        label=spec.label,
         tuned=tuned,
         trials=len(tune),
         finished=finished,
         seeds=seeds,
         diverged=sum(result.status == "diverged" for result in ended),
-        failed=sum(result.status not in TOLD for result in ended),
+        failed=sum(result.status not in CONCLUSIVE for result in ended),
         best=best,
     )
 
@@ -90,14 +92,14 @@ def table(study: Study, now: Progress, left: str = "") -> Table:
     shown.add_column("optimizer", no_wrap=True)
     for head in ("tuning", "chosen", "seeds", "diverged", "failed"):
         shown.add_column(head, justify="right", no_wrap=True)
-    for rival in now.rivals:
+    for spec in now.optimizers:
         shown.add_row(
-            rival.label,
-            f"{rival.tuned}/{rival.trials}",
-            rival.best,
-            f"{rival.finished}/{rival.seeds}",
-            str(rival.diverged),
-            str(rival.failed),
+            spec.label,
+            f"{spec.tuned}/{spec.trials}",
+            spec.best,
+            f"{spec.finished}/{spec.seeds}",
+            str(spec.diverged),
+            str(spec.failed),
         )
     return shown
 

@@ -88,7 +88,7 @@ def sobol(space: Space, n: int) -> list[dict[str, Value]]:
     """The first `n` points of a scrambled Sobol sequence (Sobol 1967; Owen 1998) over the space.
 
     Every prefix is spread evenly, so that more trials continue fewer. Knobs are taken in the
-    order of the space: rivals whose spaces begin alike try the same values of these.
+    order of the space: optimizers whose spaces begin alike try the same values of these.
     """
     engine = SobolEngine(len(space), scramble=True, seed=SOBOL_SEED)
     return [

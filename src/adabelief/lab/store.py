@@ -46,7 +46,7 @@ class Store:
     ) -> None:
         """Make the folder this study's, or make sure that it is.
 
-        More seeds and more rivals than the folder has are welcome: what is there is kept.
+        More seeds and more optimizers than the folder has are welcome: what is there is kept.
 
         Args:
             study: the declaration.
@@ -135,16 +135,16 @@ class Store:
 
 
 def joined(study: Study, store: Store) -> Study:
-    """The study with the rivals and seeds of the folder's own too, if it has one."""
+    """The study with the optimizers and seeds of the folder's own too, if it has one."""
     if not (store.root / "study.json").exists():
         return study
     ours = store.study()
-    names = {rival.name for rival in ours.rivals}
-    rivals = (*ours.rivals, *(rival for rival in study.rivals if rival.name not in names))
+    names = {spec.name for spec in ours.optimizers}
+    specs = (*ours.optimizers, *(spec for spec in study.optimizers if spec.name not in names))
     seeds = max(ours.settings.seeds, study.settings.seeds)
     settings = study.settings.model_copy(update={"seeds": seeds})
     return study.model_copy(
-        update={"rivals": rivals, "settings": settings, "subject": ours.subject}
+        update={"optimizers": specs, "settings": settings, "baseline": ours.baseline}
     )
 
 

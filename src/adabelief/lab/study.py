@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from adabelief.lab.rivals import Rival, Wrapping
+from adabelief.lab.rivals.rival import OptimizerSpec
 from adabelief.lab.schedule import AnySchedule
 from adabelief.lab.search import Point, Value, side
 from adabelief.lab.workload import Metric, Parallel, Preset
@@ -23,7 +23,7 @@ FINAL_INIT_SEED, FINAL_DATA_SEED = 1_000, 2_000
 
 Status = Literal["ok", "diverged", "failed", "oom", "timeout"]
 # What says something about the optimizer; the others are the machine's or the code's fault.
-TOLD: tuple[Status, ...] = ("ok", "diverged")
+CONCLUSIVE: tuple[Status, ...] = ("ok", "diverged")
 
 
 class Declaration(BaseModel):
@@ -39,8 +39,18 @@ class Declaration(BaseModel):
         return copied
 
 
+class Wrapped(Declaration):
+    """An optimizer around another one in a run: which, and its keyword arguments."""
+
+    implementation: str
+    arguments: dict[str, Any]
+
+
 class Run(Declaration):
     """One training run, complete enough to repeat it. Equal runs have equal keys.
+
+    A run names the workload and the optimizer by their ids, never by the module that they are in:
+    a moved module changes no key. Only a user's own class is named by its import path.
 
     `workload_hash` is the sha256 of the user's files: the workload's, and those that its options
     name; "" if there are none.
@@ -53,10 +63,10 @@ class Run(Declaration):
     eval_every: int
     schedule: AnySchedule
     options: dict[str, Any]
-    rival: str
     optimizer: str
+    implementation: str
     hyperparameters: dict[str, Any]
-    wrappers: tuple[Wrapping, ...] = ()
+    wrappers: tuple[Wrapped, ...] = ()
     processes: int = 1
     parallel: Parallel = "ddp"
     init_seed: int
@@ -128,9 +138,9 @@ class Record:
 
 @dataclass(frozen=True)
 class _Planned:
-    """One rival's runs, `final` by the text of the point: 100,000 take seconds to make."""
+    """One optimizer's runs, `final` by the text of the point: 100,000 take seconds to make."""
 
-    rival: Rival
+    optimizer: OptimizerSpec
     points: list[dict[str, Value]]
     tune: list[Run]
     final: dict[str, list[Run]]
@@ -140,7 +150,7 @@ class Study(Declaration):
     """A comparison's whole declaration: what `study.json` holds.
 
     Args:
-        subject: name of the rival that all others are compared with.
+        baseline: name of the optimizer that all others are compared with.
         source: file a user's workload came from, as given; "" for one of this package.
 
     Raises:
@@ -156,13 +166,13 @@ class Study(Declaration):
     primary: str
     preset: str
     settings: Preset
-    rivals: tuple[Rival, ...]
-    subject: str
+    optimizers: tuple[OptimizerSpec, ...]
+    baseline: str
 
     @model_validator(mode="after")
     def _has_a_plan(self) -> Study:
         if self.settings.search == "grid":
-            side(self.settings.trials)  # also where every rival searches lr alone
+            side(self.settings.trials)  # also where every optimizer searches lr alone
         return self
 
     @property
@@ -170,60 +180,60 @@ class Study(Declaration):
         """The metric that tunes and ranks."""
         return next(metric for metric in self.metrics if metric.name == self.primary)
 
-    def rival(self, name: str) -> Rival:
-        """The declared rival of that name."""
-        return next(rival for rival in self.rivals if rival.name == name)
+    def optimizer(self, name: str) -> OptimizerSpec:
+        """The declared optimizer of that name."""
+        return next(spec for spec in self.optimizers if spec.name == name)
 
-    def points(self, rival: Rival) -> list[dict[str, Value]]:
-        """The points of the rival's space that are tried, in the order of `tune_runs`."""
-        return self._planned(rival).points
+    def points(self, spec: OptimizerSpec) -> list[dict[str, Value]]:
+        """The points of the optimizer's space that are tried, in the order of `tune_runs`."""
+        return self._planned(spec).points
 
-    def tune_runs(self, rival: Rival) -> list[Run]:
-        """One run for each point of the rival's plan, all on the one pair of tuning seeds.
+    def tune_runs(self, spec: OptimizerSpec) -> list[Run]:
+        """One run for each point of the optimizer's plan, all on the one pair of tuning seeds.
 
         None where settings are published: there is nothing to choose.
         """
-        return self._planned(rival).tune
+        return self._planned(spec).tune
 
-    def final_runs(self, rival: Rival, point: Point) -> list[Run]:
-        """The chosen point on fresh seeds, the same pairs for every rival."""
-        made = self._planned(rival).final
+    def final_runs(self, spec: OptimizerSpec, point: Point) -> list[Run]:
+        """The chosen point on fresh seeds, the same pairs for every optimizer."""
+        made = self._planned(spec).final
         if repr(point) not in made:
             made[repr(point)] = [
-                self._run(rival, point, FINAL_INIT_SEED + seed, FINAL_DATA_SEED + seed, "final")
+                self._run(spec, point, FINAL_INIT_SEED + seed, FINAL_DATA_SEED + seed, "final")
                 for seed in range(self.settings.seeds)
             ]
         return made[repr(point)]
 
-    def single_run(self, rival: Rival, point: Point, seed: int) -> Run:
+    def single_run(self, spec: OptimizerSpec, point: Point, seed: int) -> Run:
         """One run by itself: at that point, with that seed for weights and order, on valid data."""
-        return self._run(rival, point, seed, seed, "tune")
+        return self._run(spec, point, seed, seed, "tune")
 
     @property
     def n_runs(self) -> int:
-        """Runs of the whole study if no rival diverges at every point."""
-        trials = sum(len(self.tune_runs(rival)) for rival in self.rivals)
-        return trials + len(self.rivals) * self.settings.seeds
+        """Runs of the whole study if no optimizer diverges at every point."""
+        trials = sum(len(self.tune_runs(spec)) for spec in self.optimizers)
+        return trials + len(self.optimizers) * self.settings.seeds
 
     @cached_property
     def _made(self) -> dict[str, _Planned]:
-        """By rival, filled by `_planned`."""
+        """By optimizer, filled by `_planned`."""
         return {}
 
-    def _planned(self, rival: Rival) -> _Planned:
-        made = self._made.get(rival.name)
-        if made is None or made.rival is not rival:  # somebody changed the declared one
-            points = rival.plan(self.settings.trials, self.settings.search)
+    def _planned(self, spec: OptimizerSpec) -> _Planned:
+        made = self._made.get(spec.name)
+        if made is None or made.optimizer is not spec:  # somebody changed the declared one
+            points = spec.plan(self.settings.trials, self.settings.search)
             seeds = (TUNE_INIT_SEED, TUNE_DATA_SEED)
             # What is published was chosen by others.
             tried = [] if self.settings.search == "published" else points
-            tune = [self._run(rival, point, *seeds, "tune") for point in tried]
-            made = self._made[rival.name] = _Planned(rival, points, tune, {})
+            tune = [self._run(spec, point, *seeds, "tune") for point in tried]
+            made = self._made[spec.name] = _Planned(spec, points, tune, {})
         return made
 
     def _run(
         self,
-        rival: Rival,
+        spec: OptimizerSpec,
         point: Point,
         init_seed: int,
         data_seed: int,
@@ -235,12 +245,15 @@ class Study(Declaration):
             preset=self.preset,
             steps=self.settings.steps,
             eval_every=self.settings.eval_every,
-            schedule=rival.schedule or self.settings.schedule,
+            schedule=spec.schedule or self.settings.schedule,
             options=self.settings.options,
-            rival=rival.name,
-            optimizer=rival.optimizer,
-            hyperparameters=rival.arguments(point),
-            wrappers=rival.wrappers,
+            optimizer=spec.name,
+            implementation=spec.implementation,
+            hyperparameters=spec.arguments(point),
+            wrappers=tuple(
+                Wrapped(implementation=around.implementation, arguments=around.arguments)
+                for around in spec.wrappers
+            ),
             processes=self.settings.processes,
             parallel=self.settings.parallel,
             init_seed=init_seed,
@@ -250,24 +263,24 @@ class Study(Declaration):
 
 
 class Chosen(NamedTuple):
-    """What tuning chose: a point of the rival's space, and the run that tried it, if one did."""
+    """What tuning chose: a point of the search space, and the run that tried the point, if any."""
 
     point: Point
     run: Run | None
 
 
-def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Chosen | None:
+def select(study: Study, spec: OptimizerSpec, results: Mapping[str, Result]) -> Chosen | None:
     """The tuning run with the best primary metric at its end; the earlier one of equals.
 
     None when no tuning run ended well. Unfinished runs count as not well: call this when
     all are finished.
     """
     if study.settings.search == "published":
-        return Chosen(study.points(rival)[0], None)
+        return Chosen(study.points(spec)[0], None)
     metric = study.primary_metric
     sign = 1.0 if metric.direction == "max" else -1.0
     best: tuple[float, Chosen] | None = None
-    for point, run in zip(study.points(rival), study.tune_runs(rival), strict=True):
+    for point, run in zip(study.points(spec), study.tune_runs(spec), strict=True):
         result = results.get(run.key)
         value = result.last.get(metric.name) if result else None
         if value is not None and (best is None or sign * value > best[0]):
@@ -276,17 +289,17 @@ def select(study: Study, rival: Rival, results: Mapping[str, Result]) -> Chosen 
 
 
 def plan(study: Study, results: Mapping[str, Result]) -> list[Run]:
-    """All runs known so far: every tuning run, and the final runs of each tuned rival.
+    """All runs known so far: every tuning run, and the final runs of each tuned optimizer.
 
     A pure function of declaration and results: calling it again after more results arrived
     yields the next runs, so no phase is stored anywhere.
     """
     tune, final = [], []
-    for rival in study.rivals:
-        runs = study.tune_runs(rival)
+    for spec in study.optimizers:
+        runs = study.tune_runs(spec)
         tune += runs
         if all(run.key in results for run in runs):
-            chosen = select(study, rival, results)
+            chosen = select(study, spec, results)
             if chosen is not None:
-                final += study.final_runs(rival, chosen.point)
+                final += study.final_runs(spec, chosen.point)
     return tune + final

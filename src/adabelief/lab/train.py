@@ -20,8 +20,8 @@ from adabelief.lab.contract import build, loss_of, metrics_of
 from adabelief.lab.deadline import Deadline
 from adabelief.lab.environment import environment
 from adabelief.lab.errors import StorageError
-from adabelief.lab.factory import make
 from adabelief.lab.files import replace
+from adabelief.lab.optimizers import make_optimizer
 from adabelief.lab.pictures import picture_rows
 from adabelief.lab.random_state import derived, seed
 from adabelief.lab.run_folder import RunFolder
@@ -170,7 +170,7 @@ def _train(
             task.parallelize(run.parallel)
         n_params = sum(p.numel() for m in task.modules.values() for p in m.parameters())
         optimizers = {
-            name: make(run.optimizer, module.parameters(), run.hyperparameters, run.wrappers)
+            name: make_optimizer(run, module.parameters(), run.hyperparameters)
             for name, module in task.modules.items()
         }
         if not team.leads:  # weights alike, dropout not

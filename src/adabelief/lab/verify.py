@@ -13,7 +13,7 @@ from adabelief.lab.compare import results_of
 from adabelief.lab.engine import LocalEngine
 from adabelief.lab.errors import LabError
 from adabelief.lab.store import Store
-from adabelief.lab.study import TOLD, Run, Study, plan
+from adabelief.lab.study import CONCLUSIVE, Run, Study, plan
 
 
 class Verdict(NamedTuple):
@@ -34,7 +34,7 @@ def choose(study: Study, store: Store, count: int, seed: int) -> list[Run]:
     finished = [
         run
         for run in plan(study, results)
-        if run.key in results and results[run.key].status in TOLD
+        if run.key in results and results[run.key].status in CONCLUSIVE
     ]
     if not finished:
         msg = f"{store.root} has no finished run that could be made again"

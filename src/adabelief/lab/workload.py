@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from adabelief.lab.rivals.rival import Rival, Search
+from adabelief.lab.rivals.rival import OptimizerSpec, Search
 from adabelief.lab.schedule import AnySchedule, Schedule
 
 Split = Literal["valid", "test"]
@@ -81,9 +81,9 @@ class Preset(BaseModel):
         steps: optimizer steps of every run; every optimizer gets the same.
         eval_every: steps between two evaluations, and between two checkpoints.
         trials: points of its search space that each optimizer is tuned over.
-        search: what is tuned: "lr" alone, each rival's whole "space" (decay, eps, ...) or a "grid"
-            of lr × eps with as many trials for everybody, the grids of the "paper", or nothing:
-            every rival runs with what is "published" for the workload.
+        search: what is tuned: "lr" alone, each optimizer's whole "space" (decay, eps, ...) or a
+            "grid" of lr × eps with as many trials for everybody, the grids of the "paper", or
+            nothing: every optimizer runs with what is "published" for the workload.
         seeds: fresh paired seeds on which each tuned optimizer is run.
         target: value of the primary metric whose time is taken; if None, what the middle one of
             the tuned optimizers has at its end.
@@ -177,7 +177,7 @@ class Workload:
         presets: sizes by name; "quick" is the default of the command line.
         title: one line for the report.
         data: what the data are, where from, licence; shown in the report's provenance.
-        published: rivals with the settings that somebody ran on this workload, for presets that
+        published: optimizers with the settings that somebody ran on this workload, for presets that
             search nothing; the first is the one that the others are compared with.
         options: what `Preset.options` may hold, where somebody wrote it down: mistakes in options
             are then found before anything is built.
@@ -193,7 +193,7 @@ class Workload:
     presets: Mapping[str, Preset]
     title: str = ""
     data: str = ""
-    published: tuple[Rival, ...] = ()
+    published: tuple[OptimizerSpec, ...] = ()
     options: type[BaseModel] | None = None
     files: Callable[[Mapping[str, Any]], Sequence[Path]] = field(default=lambda options: ())
     labels: Callable[[Mapping[str, Any]], Mapping[str, str]] = field(default=lambda options: {})

@@ -22,7 +22,7 @@ def analyze(study: Study, records: Sequence[Record]) -> Comparison:
     Records that the study does not plan are ignored.
     """
     by_key = {record.run.key: record for record in records}
-    alone = [standing(study, rival, by_key) for rival in study.rivals]
+    alone = [standing(study, spec, by_key) for spec in study.optimizers]
     target = target_of(study, alone)
     standings = ranked(completed(study, alone, by_key, target), study.primary_metric)
     used = [run.key for one in standings for run in (*one.trials, *one.finals)]

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from adabelief.lab.analysis.statistics import Interval
 from adabelief.lab.analysis.time_to_target import median_time
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.search import Point
 from adabelief.lab.study import Study
 
@@ -54,7 +54,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Curve:
-    """One quantity over the steps of a rival's final runs: mean, lowest and highest seed.
+    """One quantity over the steps of an optimizer's final runs: mean, lowest and highest seed.
 
     The band is the range over seeds, which is what was seen, and not an interval for the mean:
     the t-interval of two or three seeds at each of many steps hides the curves.
@@ -72,7 +72,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Standing:
-    """One rival's part of the comparison.
+    """One optimizer's part of the comparison.
 
     Args:
         trials: the tuning curve, in the order of the plan.
@@ -94,7 +94,7 @@ class Standing:
             infinite for one that never got there.
     """
 
-    rival: Rival
+    optimizer: OptimizerSpec
     trials: tuple[Outcome, ...]
     chosen: Point | None
     chosen_key: str
@@ -165,22 +165,22 @@ class Standing:
 
 @dataclass(frozen=True)
 class Pairing:
-    """The subject against one rival, seed by seed.
+    """The baseline against one optimizer, seed by seed.
 
     Args:
-        rival: the other one's name.
-        difference: subject − rival in the metric's unit, over the `n_finite` pairs in which
+        optimizer: the other one's name.
+        difference: baseline − optimizer in the metric's unit, over the `n_finite` pairs in which
             both runs ended well.
         n: pairs of the test: common seeds on which both runs ended well or diverged.
         ranked: the test is on signed ranks because a run diverged.
         p: exact two-sided p-value; None without a pair.
         p_holm: adjusted for all comparisons that the study declares; those that have no pair
             yet count as p = 1, so that no p-value falls because others are missing.
-        verdict: how the SUBJECT compares with the rival.
+        verdict: how the SUBJECT compares with the optimizer.
         note: why it is undecided; "" otherwise.
     """
 
-    rival: str
+    optimizer: str
     difference: Interval | None
     n: int
     n_finite: int
@@ -196,11 +196,11 @@ class Comparison:
     """A study with everything that its records say so far.
 
     Args:
-        standings: one for each rival, in the order of the study.
-        pairings: one for each rival but the subject, in the order of the study.
+        standings: one for each optimizer, in the order of the study.
+        pairings: one for each optimizer but the baseline, in the order of the study.
         target: value of the primary metric whose time is taken; None before there is one.
         n_finished: runs of the study that ended, well or not.
-        n_planned: runs of the study; rivals that diverged at every trial have no final runs.
+        n_planned: runs of the study; optimizers that diverged at every trial have no final runs.
         environments: distinct environments of the results, with the number of runs of each.
         headline: one line in plain words.
         summary: a few sentences in plain words.
@@ -223,17 +223,17 @@ class Comparison:
         return self.n_finished == self.n_planned
 
     @property
-    def subject(self) -> Standing:
-        """The subject's own standing."""
-        return self.standing(self.study.subject)
+    def baseline(self) -> Standing:
+        """The baseline's own standing."""
+        return self.standing(self.study.baseline)
 
     def standing(self, name: str) -> Standing:
-        """The standing of the rival of that name."""
-        return next(standing for standing in self.standings if standing.rival.name == name)
+        """The standing of the optimizer of that name."""
+        return next(standing for standing in self.standings if standing.optimizer.name == name)
 
     def pairing(self, name: str) -> Pairing | None:
-        """The pairing with the rival of that name; None for the subject."""
-        return next((pairing for pairing in self.pairings if pairing.rival == name), None)
+        """The pairing with the optimizer of that name; None for the baseline."""
+        return next((pairing for pairing in self.pairings if pairing.optimizer == name), None)
 
     @property
     def ranking(self) -> list[Standing]:

@@ -1,4 +1,4 @@
-"""The subject against each rival on common seeds: differences, exact tests, verdicts."""
+"""The baseline against each optimizer on common seeds: differences, exact tests, verdicts."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ ALPHA = 0.05
 
 
 def pairings(study: Study, standings: Sequence[Standing]) -> tuple[Pairing, ...]:
-    """One pairing for each rival but the subject, with Holm's correction over all of them."""
-    subject = next(standing for standing in standings if standing.rival.name == study.subject)
-    others = [standing for standing in standings if standing is not subject]
-    raw = [_pairing(study, subject, other) for other in others]
+    """One pairing for each optimizer but the baseline, with Holm's correction over all of them."""
+    baseline = next(standing for standing in standings if standing.optimizer.name == study.baseline)
+    others = [standing for standing in standings if standing is not baseline]
+    raw = [_pairing(study, baseline, other) for other in others]
     adjusted = holm([1.0 if pairing.p is None else pairing.p for pairing, _ in raw])
     return tuple(
-        replace(pairing, note=wording.no_pair(subject, other))
+        replace(pairing, note=wording.no_pair(baseline, other))
         if pairing.p is None
         else _decided(pairing, p_holm, ahead, len(others))
         for other, (pairing, ahead), p_holm in zip(others, raw, adjusted, strict=True)
     )
 
 
-def _pairing(study: Study, subject: Standing, other: Standing) -> tuple[Pairing, int]:
-    """The pairing before Holm's correction, and +1 if the subject is ahead, −1 if behind."""
+def _pairing(study: Study, baseline: Standing, other: Standing) -> tuple[Pairing, int]:
+    """The pairing before Holm's correction, and +1 if the baseline is ahead, −1 if behind."""
     metric = study.primary_metric
     differences, finite = [], []
-    for ours, theirs in zip(subject.finals, other.finals, strict=False):
+    for ours, theirs in zip(baseline.finals, other.finals, strict=False):
         if not {ours.state, theirs.state} <= {"ok", "diverged"}:
             continue
         if ours.value is not None and theirs.value is not None:
@@ -43,7 +43,7 @@ def _pairing(study: Study, subject: Standing, other: Standing) -> tuple[Pairing,
             differences.append(metric.worst() if ours.value is None else -metric.worst())
     test = paired_test(differences) if differences else None
     pairing = Pairing(
-        rival=other.rival.name,
+        optimizer=other.optimizer.name,
         difference=t_interval(finite) if finite else None,
         n=len(differences),
         n_finite=len(finite),

@@ -1,4 +1,4 @@
-"""How each rival stands: its tuning curve, its final runs, its learning curves, its rank."""
+"""How each optimizer stands: its tuning curve, its final runs, its learning curves, its rank."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeGuard
 
 from adabelief.lab.analysis.comparison import Curve, Outcome, Standing, State
 from adabelief.lab.analysis.statistics import Interval, t_interval
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.search import edges
 from adabelief.lab.study import Record, Run, Study, select
 from adabelief.lab.workload import Metric
@@ -23,27 +23,27 @@ def finished(record: Record | None) -> bool:
     return record is not None and record.result is not None
 
 
-def standing(study: Study, rival: Rival, records: Mapping[str, Record]) -> Standing:
-    """The rival's standing, without its rank; `records` by key."""
+def standing(study: Study, spec: OptimizerSpec, records: Mapping[str, Record]) -> Standing:
+    """The optimizer's standing, without its rank; `records` by key."""
     metric = study.primary_metric
-    runs = study.tune_runs(rival)
+    runs = study.tune_runs(spec)
     winner = None
     if all(finished(records.get(run.key)) for run in runs):
         ended_trials = (records[run.key] for run in runs)
         results = {one.run.key: one.result for one in ended_trials if one.result}
-        winner = select(study, rival, results)
-    planned = study.final_runs(rival, winner.point) if winner else []
+        winner = select(study, spec, results)
+    planned = study.final_runs(spec, winner.point) if winner else []
     finals = tuple(
         _outcome(run, records.get(run.key), study, seed) for seed, run in enumerate(planned)
     )
     ended = [records[run.key] for run in planned if finished(records.get(run.key))]
     survivors = [run for run in finals if run.state == "ok"]
     return Standing(
-        rival=rival,
+        optimizer=spec,
         trials=tuple(_outcome(run, records.get(run.key), study, 0) for run in runs),
         chosen=winner.point if winner else None,
         chosen_key=winner.run.key if winner and winner.run else "",
-        edge=edges(study.points(rival), winner.point) if winner else "",
+        edge=edges(study.points(spec), winner.point) if winner else "",
         finals=finals,
         mean=_interval([run.value for run in survivors]),
         best=_interval([run.best for run in survivors]),
@@ -132,7 +132,7 @@ def _curve(ended: Sequence[Record], split: str, name: str, metric: Metric) -> Cu
 def ranked(standings: Sequence[Standing], metric: Metric) -> list[Standing]:
     """Standings with ranks: by the mean in which a diverged run counts as worst.
 
-    One diverged run makes that mean infinitely bad; among such rivals the smaller share of
+    One diverged run makes that mean infinitely bad; among such optimizers the smaller share of
     diverged runs goes first, then the mean of the survivors. Equals share a rank. A failed run
     (an exception: a full disk as well as a bug) says nothing about quality and is left out.
     """
@@ -142,7 +142,7 @@ def ranked(standings: Sequence[Standing], metric: Metric) -> list[Standing]:
         sign = -1.0 if metric.direction == "max" else 1.0
         return one.n_diverged / counted, sign * one.mean.mean if one.mean else math.inf
 
-    scores = {one.rival.name: badness(one) for one in standings if one.mean or one.n_diverged}
+    scores = {one.optimizer.name: badness(one) for one in standings if one.mean or one.n_diverged}
     order = sorted(scores.values())
     ranks = {name: order.index(score) + 1 for name, score in scores.items()}
-    return [replace(one, rank=ranks.get(one.rival.name)) for one in standings]
+    return [replace(one, rank=ranks.get(one.optimizer.name)) for one in standings]

@@ -1,4 +1,4 @@
-"""What is said of a rival once all are seen: the target, its times, sensitivity."""
+"""What is said of an optimizer once all are seen: the target, its times, sensitivity."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from adabelief.lab.study import Record, Study
 
 
 def target_of(study: Study, standings: Sequence[Standing]) -> float | None:
-    """The value whose time is taken: the preset's, or what the middle rival has at its end.
+    """The value whose time is taken: the preset's, or what the middle optimizer has at its end.
 
-    Half of the rivals then get there on average. None while a run is pending: the target must not
-    move under times that were read already.
+    Half of the optimizers then get there on average. None while a run is pending: the target must
+    not move under times that were read already.
     """
     if study.settings.target is not None:
         return study.settings.target
@@ -49,7 +49,7 @@ def completed(
 
 
 def _worst(study: Study, standings: Sequence[Standing]) -> float | None:
-    """The worst value of any trial of any rival that ended well."""
+    """The worst value of any trial of any optimizer that ended well."""
     values = [run.value for one in standings for run in one.trials if run.value is not None]
     if not values:
         return None

@@ -21,14 +21,14 @@ def undecided(n: int, difference: Interval | None, comparisons: int, alpha: floa
     return f"{text}; one of this size needs about {enough}"
 
 
-def no_pair(subject: Standing, other: Standing) -> str:
+def no_pair(baseline: Standing, other: Standing) -> str:
     """Why there is no seed on which both ended."""
-    for standing in (subject, other):
+    for standing in (baseline, other):
         if standing.untunable:
-            return f"no trial of {standing.rival.label} ended well"
-    if subject.chosen is None or other.chosen is None:
+            return f"no trial of {standing.optimizer.label} ended well"
+    if baseline.chosen is None or other.chosen is None:
         return "tuning is not finished"
-    ended = all(run.state != "pending" for run in (*subject.finals, *other.finals))
+    ended = all(run.state != "pending" for run in (*baseline.finals, *other.finals))
     return "no seed on which both ended" if ended else "no seed on which both have ended yet"
 
 
@@ -53,7 +53,7 @@ def alarmed(standing: Standing) -> str:
 
 def headline(comparison: Comparison) -> str:
     """The result in one line; never more than what the tests decided."""
-    label = comparison.subject.rival.label
+    label = comparison.baseline.optimizer.label
     progress = f"{comparison.n_finished} of {count(comparison.n_planned, 'run')}"
     if comparison.n_finished == 0:
         return f"Nothing has finished yet: {progress}."
@@ -61,16 +61,19 @@ def headline(comparison: Comparison) -> str:
         return f"{label} ran alone: there is nothing to compare it with ({progress})."
     if all(pairing.p is None for pairing in comparison.pairings):
         state = "No comparison was possible" if comparison.complete else "Nothing to compare yet"
-        return f"{state}: {progress} finished, and no seed on which {label} and a rival both ended."
+        return (
+            f"{state}: {progress} finished, and no seed on which {label} and another optimizer "
+            "both ended."
+        )
     text = f"{_verdicts(comparison)} on {metric_name(comparison)}"
     return f"{text}." if comparison.complete else f"{text}, so far ({progress})."
 
 
 def _verdicts(comparison: Comparison) -> str:
-    label = comparison.subject.rival.label
+    label = comparison.baseline.optimizer.label
     by_verdict: dict[Verdict, list[str]] = {"better": [], "worse": [], "undecided": []}
     for pairing in comparison.pairings:
-        by_verdict[pairing.verdict].append(comparison.standing(pairing.rival).rival.label)
+        by_verdict[pairing.verdict].append(comparison.standing(pairing.optimizer).optimizer.label)
     if len(by_verdict["undecided"]) == len(comparison.pairings):
         others = listing(by_verdict["undecided"], "or")
         return f"Undecided: no difference is established between {label} and {others}"
@@ -103,12 +106,12 @@ def _means(comparison: Comparison) -> str:
     seeds = count(first.mean.n, "seed")
     unit = " %" if metric.percent else ""
     text = (
-        f"{first.rival.label} has the {which} mean {metric_name(comparison)}, "
+        f"{first.optimizer.label} has the {which} mean {metric_name(comparison)}, "
         f"{mean_text(first.mean, metric)}{unit} over {seeds}"
     )
-    subject = comparison.subject
-    if subject is not first and subject.mean is not None:
-        text += f"; {subject.rival.label} has {mean_text(subject.mean, metric)}{unit}"
+    baseline = comparison.baseline
+    if baseline is not first and baseline.mean is not None:
+        text += f"; {baseline.optimizer.label} has {mean_text(baseline.mean, metric)}{unit}"
     return f"{text}. A rank by means alone is not a verdict."
 
 
@@ -128,7 +131,7 @@ def _divergences(comparison: Comparison) -> str:
     if not any(standing.n_finished for standing in comparison.standings):
         return ""
     parts = [
-        f"{standing.n_diverged} of {standing.n_finished} with {standing.rival.label}"
+        f"{standing.n_diverged} of {standing.n_finished} with {standing.optimizer.label}"
         for standing in comparison.standings
         if standing.n_diverged
     ]
@@ -142,7 +145,7 @@ def _divergences(comparison: Comparison) -> str:
 
 def _failures(comparison: Comparison) -> str:
     parts = [
-        f"{standing.count('failed')} of {standing.n_finished} with {standing.rival.label}"
+        f"{standing.count('failed')} of {standing.n_finished} with {standing.optimizer.label}"
         for standing in comparison.standings
         if standing.count("failed")
     ]
@@ -152,7 +155,7 @@ def _failures(comparison: Comparison) -> str:
 
 
 def _untunable(comparison: Comparison) -> str:
-    labels = [standing.rival.label for standing in comparison.standings if standing.untunable]
+    labels = [standing.optimizer.label for standing in comparison.standings if standing.untunable]
     if not labels:
         return ""
     return f"No trial of {listing(labels, 'or')} ended well, so there is no final run of it."
@@ -162,7 +165,7 @@ def _edges(comparison: Comparison) -> str:
     found = [standing for standing in comparison.standings if standing.edge]
     if not found:
         return ""
-    labels = [f"{standing.rival.label} ({standing.edge})" for standing in found]
+    labels = [f"{standing.optimizer.label} ({standing.edge})" for standing in found]
     verb = "lies" if len(labels) == 1 else "lie"
     return (
         f"The best setting of {listing(labels)} {verb} at the end of what was tried: a "

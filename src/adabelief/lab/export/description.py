@@ -16,8 +16,8 @@ def group(run: Run) -> str:
 
 
 def name(run: Run) -> str:
-    """The rival and the beginning of the run's key, which names its folder."""
-    return f"{run.rival}-{run.key[:8]}"
+    """The optimizer and the beginning of the run's key, which names its folder."""
+    return f"{run.optimizer}-{run.key[:8]}"
 
 
 def config(study: Study, run: Run) -> dict[str, Any]:

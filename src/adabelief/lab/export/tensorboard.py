@@ -38,7 +38,7 @@ def write(study: Study, records: Sequence[Record], out: Path) -> None:
         writer.add_text("run", f"```json\n{json.dumps(whole, indent=1)}\n```")
         ended = summary(record)
         told = {
-            "rival": run.rival,
+            "optimizer": run.optimizer,
             "group": group(run),
             "status": str(ended["status"]),
             **{key: _plain(value) for key, value in run.hyperparameters.items()},

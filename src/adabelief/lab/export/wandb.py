@@ -15,8 +15,8 @@ from adabelief.lab.study import Record, Study
 def write(study: Study, records: Sequence[Record], out: Path) -> None:
     """Write offline runs to OUT/wandb; nothing is sent anywhere.
 
-    A run's id is its key, its group the pair of seeds (or "tuning"), its job type the rival, its
-    config the whole specification, its summary how it ended.
+    A run's id is its key, its group the pair of seeds (or "tuning"), its job type the optimizer,
+    its config the whole specification, its summary how it ended.
 
     Raises:
         LabError: wandb is not installed.
@@ -38,7 +38,7 @@ def write(study: Study, records: Sequence[Record], out: Path) -> None:
         run = record.run
         written = wandb.init(
             mode="offline", dir=str(out), project=f"{study.workload}-{study.preset}",
-            id=run.key, name=name(run), group=group(run), job_type=run.rival,
+            id=run.key, name=name(run), group=group(run), job_type=run.optimizer,
             config=config(study, run), settings=settings,
         )  # fmt: skip
         for step, numbers in points(record):

@@ -1,4 +1,4 @@
-"""What the rivals of this folder share: everything but the recursion."""
+"""What the optimizers of this folder share: everything but the recursion."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class PerParameter(Optimizer):
 
 
 def check_options(defaults: Mapping[str, Any]) -> None:
-    """Refuse options that no rival here can have.
+    """Refuse options that no optimizer here can have.
 
     Raises:
         ValueError: a number among them is not in [0, inf), or a beta not in [0, 1).

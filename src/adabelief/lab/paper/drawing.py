@@ -13,7 +13,7 @@ from adabelief.lab.report.palette import LIGHT
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# One colour for each optimizer in all exhibits; the subject's is the report's.
+# One colour for each optimizer in all exhibits; the baseline's is the report's.
 COLORS = {
     "AdaBelief": LIGHT[0],
     "Adam": LIGHT[1],

@@ -27,7 +27,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A rival's curve, with a band if `low` is not empty.
+    """An optimizer's curve, with a band if `low` is not empty.
 
     `edge` is near the frame's bad side, at a height of its own for each line. Without `joined`
     there are its points only.
@@ -47,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Row:
-    """A rival's final values on a line of their own: one point a seed, mean and interval."""
+    """An optimizer's final values on a line of their own: one point a seed, mean and interval."""
 
     label: str
     style: int
@@ -70,7 +70,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Panel:
-    """A rival's trials over two knobs.
+    """An optimizer's trials over two knobs.
 
     Args:
         x_values: what was tried of the first knob, in order.

@@ -5,7 +5,7 @@
   const dark = window.matchMedia("screen and (prefers-color-scheme: dark)");
   const coarse = window.matchMedia("(pointer: coarse)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  // Plotly reads a small HTML in labels; a rival's name is text.
+  // Plotly reads a small HTML in labels; an optimizer's name is text.
   const text = (label) => label.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
   const look = (style) => data.looks[style];
   const color = (style) => data.palettes[dark.matches ? "dark" : "light"][look(style).color];

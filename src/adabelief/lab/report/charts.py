@@ -43,8 +43,8 @@ def _seeds(comparison: Comparison) -> Chart | None:
     y_range = frame([value for one in shown_rows for value in _extent(one, metric)], log=False)
     rows = tuple(
         Row(
-            label=standing.rival.label,
-            style=style[standing.rival.name],
+            label=standing.optimizer.label,
+            style=style[standing.optimizer.name],
             points=tuple(_point(run, run.seed, metric) for run in standing.finals if _has(run)),
             interval=shown(standing.mean, metric),
             lost=tuple(run.key for run in standing.finals if run.state == "diverged"),
@@ -83,7 +83,7 @@ def _curves(comparison: Comparison, which: str) -> Chart | None:
         curve = standing.loss if which == "loss" else standing.metric
         if curve is not None:
             convert = float if which == "loss" else metric.shown
-            lines.append(_line(standing, curve, style[standing.rival.name], convert))
+            lines.append(_line(standing, curve, style[standing.optimizer.name], convert))
     if not lines:
         return None
     values = [value for line in lines for value in _settled(line)]
@@ -112,7 +112,7 @@ def _settled(line: Line) -> list[float]:
 
 
 def _line(standing: Standing, curve: Curve, style: int, convert: Callable[[float], float]) -> Line:
-    label = standing.rival.label
+    label = standing.optimizer.label
     if curve.n_runs < curve.n_finished:
         label += f" ({curve.n_runs} of {curve.n_finished} seeds)"
     banded = curve.n_runs > 1
@@ -137,14 +137,14 @@ def _sensitivity(comparison: Comparison) -> Chart | None:
         if points:
             lines.append(
                 Line(
-                    label=standing.rival.label,
-                    style=style[standing.rival.name],
+                    label=standing.optimizer.label,
+                    style=style[standing.optimizer.name],
                     x=tuple(x for x, _ in good),
                     y=tuple(y for _, y in good),
                     points=points,
                     ring=ring,
                     # With other knobs turned as well, neighbours in lr are not alike.
-                    joined=set(tried(comparison.study.points(standing.rival))) <= {"lr"},
+                    joined=set(tried(comparison.study.points(standing.optimizer))) <= {"lr"},
                 )
             )
     if not lines or all(len(standing.trials) == 1 for standing in comparison.standings):

@@ -20,8 +20,8 @@ def best_of_n(comparison: Comparison) -> Chart | None:
     metric, style = comparison.study.primary_metric, styles(comparison)
     lines = tuple(
         Line(
-            label=one.rival.label,
-            style=style[one.rival.name],
+            label=one.optimizer.label,
+            style=style[one.optimizer.name],
             x=tuple(float(n) for n, _ in one.expected_best),
             y=tuple(metric.shown(value) for _, value in one.expected_best),
         )
@@ -52,7 +52,7 @@ def profiles(comparison: Comparison) -> Chart | None:
     counted = [one for one in comparison.standings if 0 < len(one.finals) == len(one.times)]
     if comparison.target is None or len(counted) < 2:
         return None
-    times = {one.rival.name: one.times for one in counted}
+    times = {one.optimizer.name: one.times for one in counted}
     if all(time == NEVER for each in times.values() for time in each):
         return None
     fastest = [min(column) for column in zip(*times.values(), strict=True)]
@@ -66,10 +66,10 @@ def profiles(comparison: Comparison) -> Chart | None:
     style, shares = styles(comparison), profile(times, ratios)
     lines = tuple(
         Line(
-            label=one.rival.label,
-            style=style[one.rival.name],
+            label=one.optimizer.label,
+            style=style[one.optimizer.name],
             x=_stairs(ratios)[1:],
-            y=tuple(100 * share for share in _stairs(shares[one.rival.name])[:-1]),
+            y=tuple(100 * share for share in _stairs(shares[one.optimizer.name])[:-1]),
         )
         for one in counted
     )

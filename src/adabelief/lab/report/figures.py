@@ -56,7 +56,7 @@ STYLE: Any = {
     "svg.hashsalt": "adabelief",
     "xtick.minor.size": 0,
     "ytick.minor.size": 0,
-    # A rival may be called "$x": labels are text and never mathematics.
+    # An optimizer may be called "$x": labels are text and never mathematics.
     "text.parse_math": False,
 }
 

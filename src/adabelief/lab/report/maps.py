@@ -1,4 +1,4 @@
-"""Maps of the trials: the metric over the learning rate and one more knob, for each rival."""
+"""Maps of the trials: the metric over the learning rate and one more knob, for each optimizer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PANELS = 24
 
 
 def maps(comparison: Comparison) -> Chart | None:
-    """One panel for each rival and each knob that was tuned beside its learning rate."""
+    """One panel for each optimizer and each knob that was tuned beside its learning rate."""
     found = [
         panel for one in comparison.ranking for panel in _panels(comparison, one) if panel.cells
     ]
@@ -55,7 +55,7 @@ def maps(comparison: Comparison) -> Chart | None:
 
 
 def _panels(comparison: Comparison, standing: Standing) -> Iterator[Panel]:
-    points = comparison.study.points(standing.rival)
+    points = comparison.study.points(standing.optimizer)
     metric, values = comparison.study.primary_metric, tried(points)
     for knob in values:
         if knob == "lr" or "lr" not in values:
@@ -66,7 +66,7 @@ def _panels(comparison: Comparison, standing: Standing) -> Iterator[Panel]:
         shown = {run.key for run in (standing.trials if grid else excerpt(standing))}
         cells = _cells(points, standing.trials, shown, knob, metric)
         yield Panel(
-            label=standing.rival.label,
+            label=standing.optimizer.label,
             x_title="lr",
             y_title=knob,
             x_values=tuple(values["lr"]),

@@ -59,7 +59,7 @@ def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Cha
         metric=metric,
         metric_name=metric_name(comparison),
         target=numerals.in_unit(comparison.target, metric),
-        runs=_runs_by_rival(comparison, records),
+        runs=_runs_by_optimizer(comparison, records),
         last=partial(_last, comparison),
         styles=styles(comparison),
         facts=_facts(comparison),
@@ -91,14 +91,14 @@ def _raw(value: float | None) -> str:
     return "Infinity" if value == math.inf else repr(value)
 
 
-def _runs_by_rival(
+def _runs_by_optimizer(
     comparison: Comparison, records: Sequence[Record]
 ) -> list[tuple[str, list[Record]]]:
-    groups: dict[str, list[Record]] = {rival.name: [] for rival in comparison.study.rivals}
+    groups: dict[str, list[Record]] = {spec.name: [] for spec in comparison.study.optimizers}
     left_out = hidden(comparison)
     for record in records:
         if record.run.key not in left_out:
-            groups.setdefault(record.run.rival, []).append(record)
+            groups.setdefault(record.run.optimizer, []).append(record)
     return list(groups.items())
 
 

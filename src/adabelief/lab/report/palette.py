@@ -1,4 +1,4 @@
-"""Colour, dash and marker of each rival: the same in every chart, apart for the colour-blind."""
+"""Colour, dash and marker of each optimizer: equal in all charts, safe for the colour-blind."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ MARKERS = (
 
 
 def styles(comparison: Comparison) -> dict[str, int]:
-    """Index of each rival's colour, dash and marker in every chart: the subject's is 0."""
-    names = [standing.rival.name for standing in comparison.standings]
-    names.sort(key=lambda name: name != comparison.study.subject)
+    """Index of each optimizer's colour, dash and marker in every chart: the baseline's is 0."""
+    names = [standing.optimizer.name for standing in comparison.standings]
+    names.sort(key=lambda name: name != comparison.study.baseline)
     return {name: index for index, name in enumerate(names)}
 
 

@@ -52,7 +52,7 @@ def _results(comparison: Comparison) -> Printed:
         rows=tuple(
             (
                 str(one.rank or NOTHING),
-                one.rival.label,
+                one.optimizer.label,
                 mean_text(one.mean, metric),
                 mean_text(one.best, metric),
                 diverged(one),
@@ -67,19 +67,19 @@ def _results(comparison: Comparison) -> Printed:
 
 
 def _verdicts(comparison: Comparison) -> Printed:
-    metric, subject = comparison.study.primary_metric, comparison.subject.rival.label
+    metric, baseline = comparison.study.primary_metric, comparison.baseline.optimizer.label
     unit = " (%)" if metric.percent else ""
     return Printed(
         name="verdicts",
         caption=_caption(
             comparison,
-            f"{subject} against each rival on {metric_name(comparison)}, seed by seed: exact "
+            f"{baseline} against each optimizer on {metric_name(comparison)}, seed by seed: exact "
             f"sign-flip test, Holm's correction, {comparison.alpha:.0%} level",
         ),
-        head=("Rival", f"{subject} is", f"Difference{unit}", "Pairs", "p", "p (Holm)"),
+        head=("Optimizer", f"{baseline} is", f"Difference{unit}", "Pairs", "p", "p (Holm)"),
         rows=tuple(
             (
-                comparison.standing(pairing.rival).rival.label,
+                comparison.standing(pairing.optimizer).optimizer.label,
                 pairing.verdict,
                 mean_text(pairing.difference, metric, signed=True),
                 str(pairing.n),
@@ -99,7 +99,7 @@ def _costs(comparison: Comparison) -> Printed:
 
     def row(one: Standing) -> tuple[str, ...]:
         return (
-            one.rival.label,
+            one.optimizer.label,
             numerals.steps(one.time_to_target),
             numerals.in_unit(one.sensitivity, metric),
             numerals.number(one.seconds, 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adabelief.lab.analysis.comparison import Comparison
 from adabelief.lab.analysis.numerals import count
 from adabelief.lab.analysis.statistics import seeds_needed
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.search import point_text, shown
 from adabelief.lab.study import Study
 from adabelief.lab.workload import Preset
@@ -35,22 +35,22 @@ def protocol(comparison: Comparison) -> list[str]:
     ]
 
 
-def searched(study: Study, rival: Rival) -> list[tuple[str, str]]:
-    """What of the rival is searched: each knob with its values or range, and how they are taken."""
-    if study.settings.search == "paper" and rival.paper:
-        return [(f"{name}: {knob}", "every combination") for name, knob in rival.paper.items()]
-    points = study.points(rival)
+def searched(study: Study, spec: OptimizerSpec) -> list[tuple[str, str]]:
+    """The knobs that are searched, each with its values or range, and how points are taken."""
+    if study.settings.search == "paper" and spec.paper:
+        return [(f"{name}: {knob}", "every combination") for name, knob in spec.paper.items()]
+    points = study.points(spec)
     if study.settings.search == "published":
         return [(point_text(points[0]), "published, not searched")]
     if study.settings.search == "grid" or set(points[0]) == {"lr"}:
         values = {name: dict.fromkeys(shown(point[name]) for point in points) for name in points[0]}
         how = ", every combination" if len(values) > 1 else ""
         return [
-            (f"{name}: {', '.join(each)}", f"{rival.space[name]}, equal ratios{how}")
+            (f"{name}: {', '.join(each)}", f"{spec.space[name]}, equal ratios{how}")
             for name, each in values.items()
         ]
     how = f"the first {len(points)} points of a Sobol sequence"
-    return [(f"{name}: {knob}", how) for name, knob in rival.space.items()]
+    return [(f"{name}: {knob}", how) for name, knob in spec.space.items()]
 
 
 def _budget(comparison: Comparison) -> str:
@@ -87,11 +87,11 @@ def _selection(study: Study, best: str, name: str) -> str:
 
 
 def _own_schedules(study: Study) -> str:
-    """The rivals that have another schedule than the others."""
-    own = [rival for rival in study.rivals if rival.schedule is not None]
+    """The optimizers that have another schedule than the others."""
+    own = [spec for spec in study.optimizers if spec.schedule is not None]
     if not own:
         return ""
-    return f" ({'; '.join(f'{rival.label}: {rival.schedule}' for rival in own)})"
+    return f" ({'; '.join(f'{spec.label}: {spec.schedule}' for spec in own)})"
 
 
 def _tests(comparison: Comparison) -> str:

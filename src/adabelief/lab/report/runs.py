@@ -40,7 +40,7 @@ def runs_parquet(comparison: Comparison, records: Sequence[Record]) -> bytes:
 def _columns(comparison: Comparison) -> dict[str, str]:
     """Names in order, with Arrow's names of their types."""
     metrics = [f"last_{metric.name}" for metric in comparison.study.metrics]
-    words = ["key", "folder", "rival", "label", "phase", "split", "status", "reason"]
+    words = ["key", "folder", "optimizer", "label", "phase", "split", "status", "reason"]
     return {
         **dict.fromkeys(words, "string"),
         "lr": "double",
@@ -54,15 +54,15 @@ def _columns(comparison: Comparison) -> dict[str, str]:
 
 def _lines(comparison: Comparison, records: Sequence[Record]) -> list[dict[str, object]]:
     metrics = [metric.name for metric in comparison.study.metrics]
-    labels = {rival.name: rival.label for rival in comparison.study.rivals}
+    labels = {spec.name: spec.label for spec in comparison.study.optimizers}
     lines = []
     for record in records:
         run, result = record.run, record.result
         line: dict[str, object] = {
             "key": run.key,
             "folder": f"runs/{run.key}/",
-            "rival": run.rival,
-            "label": labels.get(run.rival, run.rival),
+            "optimizer": run.optimizer,
+            "label": labels.get(run.optimizer, run.optimizer),
             "phase": run.phase,
             "split": run.split,
             "status": result.status if result else "pending",

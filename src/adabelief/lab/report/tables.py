@@ -21,18 +21,18 @@ VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "dim"}
 
 
 def summary_csv(comparison: Comparison) -> str:
-    """One line for each rival, best first; metrics in their own units, unrounded."""
+    """One line for each optimizer, best first; metrics in their own units, unrounded."""
     lines = [_summary_line(comparison, standing) for standing in comparison.ranking]
     return as_csv(lines, list(lines[0]))
 
 
 def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, object]:
-    pairing = comparison.pairing(standing.rival.name)
+    pairing = comparison.pairing(standing.optimizer.name)
     settings = comparison.study.settings
     return {
         "rank": standing.rank,
-        "rival": standing.rival.name,
-        "label": standing.rival.label,
+        "optimizer": standing.optimizer.name,
+        "label": standing.optimizer.label,
         "metric": comparison.study.primary,
         "lr": standing.chosen["lr"] if standing.chosen else None,
         "chosen": json.dumps(standing.chosen) if standing.chosen else None,
@@ -53,11 +53,11 @@ def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, objec
         "target": comparison.target,
         "steps_to_target": standing.time_to_target,
         "lr_sensitivity": standing.sensitivity,
-        **_interval("subject_minus_rival", pairing.difference if pairing else None),
+        **_interval("baseline_minus_other", pairing.difference if pairing else None),
         "pairs": pairing.n if pairing else None,
         "p": pairing.p if pairing else None,
         "p_holm": pairing.p_holm if pairing else None,
-        "subject_is": pairing.verdict if pairing else None,
+        "baseline_is": pairing.verdict if pairing else None,
         "note": pairing.note if pairing else None,
         "preset": comparison.study.preset,
         "watermark": settings.watermark,
@@ -85,7 +85,7 @@ def terminal(comparison: Comparison, width: int = 100) -> Table:
     """The summary, `width` columns wide."""
     metric = comparison.study.primary_metric
     unit = " (%)" if metric.percent else ""
-    subject = comparison.subject.rival.label
+    baseline = comparison.baseline.optimizer.label
     table = Table(
         caption=Text(_caption(comparison)),
         caption_justify="left",
@@ -101,14 +101,14 @@ def terminal(comparison: Comparison, width: int = 100) -> Table:
         table.add_column("tuned", overflow="fold", ratio=3)
     table.add_column(Text(metric_name(comparison) + unit), justify="right", overflow="fold")
     table.add_column("diverged", justify="right", overflow="fold")
-    table.add_column(Text(f"{subject} is"), ratio=5)
+    table.add_column(Text(f"{baseline} is"), ratio=5)
     for standing in comparison.ranking:
         table.add_row(*_terminal_row(comparison, standing))
     return table
 
 
 def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
-    pairing = comparison.pairing(standing.rival.name)
+    pairing = comparison.pairing(standing.optimizer.name)
     mean = mean_text(standing.mean, comparison.study.primary_metric)
     survivors = "*" if standing.mean and standing.n_diverged else ""
     verdict = Text(NOTHING)
@@ -117,7 +117,7 @@ def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
         verdict.append(f": {pairing.note}" if pairing.note else "", style="dim")
     return [
         Text(str(standing.rank or NOTHING)),
-        Text(standing.rival.label),
+        Text(standing.optimizer.label),
         Text(setting(standing.chosen) + ("!" if standing.edge else "")),
         Text(mean + survivors),
         Text(diverged(standing)),

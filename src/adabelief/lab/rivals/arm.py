@@ -1,11 +1,11 @@
-"""A rival with the settings that somebody published for it."""
+"""An optimizer with the settings that somebody published for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from adabelief.lab.rivals.resolve import RIVALS
-from adabelief.lab.rivals.rival import Rival, Wrapping
+from adabelief.lab.rivals.resolve import OPTIMIZERS
+from adabelief.lab.rivals.rival import OptimizerSpec, WrapperSpec
 from adabelief.lab.schedule import AnySchedule
 
 FILES = "names of the curves in the authors' repository"
@@ -21,32 +21,32 @@ def arm(
     label: str = "",
     note: str | None = None,
     schedule: AnySchedule | None = None,
-    wrappers: tuple[Wrapping, ...] = (),
+    wrappers: tuple[WrapperSpec, ...] = (),
     **settings: Any,
-) -> Rival:
-    """A rival of the catalogue with fixed settings."""
-    rival = RIVALS[base]
-    return rival.model_copy(
+) -> OptimizerSpec:
+    """An optimizer of the catalogue with fixed settings."""
+    spec = OPTIMIZERS[base]
+    return spec.model_copy(
         update={
             "name": name or base,
-            "label": label or rival.label,
-            "defaults": {**rival.defaults, **settings},
+            "label": label or spec.label,
+            "defaults": {**spec.defaults, **settings},
             "published": {"lr": lr},
             "paper": {},
             "schedule": schedule,
             "wrappers": wrappers,
             "source": source,
-            "note": rival.note if note is None else note,
+            "note": spec.note if note is None else note,
         }
     )
 
 
-def l2(weight_decay: float) -> Wrapping:
+def l2(weight_decay: float) -> WrapperSpec:
     """Decay as a term of the loss, for an optimizer that has none of its own."""
-    return Wrapping(
+    return WrapperSpec(
         name="l2",
         label="L2",
-        optimizer="adabelief.lab.optimizers.l2:L2",
+        implementation="l2",
         arguments={"weight_decay": weight_decay},
         source=FILES,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adabelief.lab.rivals.rival import Rival
+from adabelief.lab.rivals.rival import OptimizerSpec
 from adabelief.lab.rivals.spaces import (
     ADAM_RANGE,
     ADAPTIVE_LR,
@@ -20,10 +20,10 @@ _SPACE: dict[str, LogRange | Choices] = {
 }
 
 BELIEFS = (
-    Rival(
+    OptimizerSpec(
         name="adabelief",
         label="AdaBelief",
-        optimizer="adabelief:AdaBelief",
+        implementation="adabelief",
         defaults={"betas": [0.9, 0.999], "eps": 1e-16, "weight_decay": 0.01},
         space=_SPACE,
         paper=PAPER_BELIEF,
@@ -33,10 +33,10 @@ BELIEFS = (
             "have eps=1e-16 or 1e-12 and, for LSTMs of 2 and 3 layers, lr=1e-2"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="adabelief-eps1e-8",
         label="AdaBelief (eps 1e-8)",
-        optimizer="adabelief:AdaBelief",
+        implementation="adabelief",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
         space={"lr": ADAPTIVE_LR, "weight_decay": DECOUPLED},
         source=(
@@ -44,10 +44,10 @@ BELIEFS = (
             f"{DECAY}. {ADAM_RANGE}"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="adabelief-l2",
         label="AdaBelief (L2)",
-        optimizer="adabelief:AdaBelief",
+        implementation="adabelief",
         defaults={
             "betas": [0.9, 0.999],
             "eps": 1e-8,
@@ -64,10 +64,10 @@ BELIEFS = (
             f"eps=1e-8, weight_decay=5e-4 (L2): what Zhuang et al. 2020 ran on CIFAR. {ADAM_RANGE}"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="eadam",
         label="EAdam",
-        optimizer="adabelief.lab.optimizers.eadam:EAdam",
+        implementation="eadam",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
         space=_SPACE,
         source=(
@@ -75,10 +75,10 @@ BELIEFS = (
             f"belief, the control for adabelief-eps1e-8. {DECAY}. {ADAM_RANGE}"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="acprop",
         label="ACProp",
-        optimizer="adabelief.lab.optimizers.acprop:ACProp",
+        implementation="acprop",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
         space=_SPACE,
         source=(

@@ -1,8 +1,8 @@
-"""Rivals that torch.optim does not have: from pytorch_optimizer, or written from their papers."""
+"""Optimizers that torch.optim lacks: from pytorch_optimizer, or written from their papers."""
 
 from __future__ import annotations
 
-from adabelief.lab.rivals.rival import Rival, Wrapping
+from adabelief.lab.rivals.rival import OptimizerSpec, WrapperSpec
 from adabelief.lab.rivals.spaces import (
     ADAM_EPS,
     ADAM_RANGE,
@@ -25,10 +25,10 @@ _ADABOUND = (
 _BOUNDS = "the form of the bounds is their package's; the paper's experiments have final_lr=0.1 too"
 
 PAPERS = (
-    Rival(
+    OptimizerSpec(
         name="adabound",
         label="AdaBound",
-        optimizer="adabelief.lab.optimizers.adabound:AdaBound",
+        implementation="adabound",
         defaults={"betas": [0.9, 0.999], "weight_decay": 5e-4},
         space={
             "lr": ADAPTIVE_LR,
@@ -39,10 +39,10 @@ PAPERS = (
         source=f"{_ADABOUND}. {ADAM_RANGE}",
         note=_BOUNDS,
     ),
-    Rival(
+    OptimizerSpec(
         name="amsbound",
         label="AMSBound",
-        optimizer="adabelief.lab.optimizers.adabound:AdaBound",
+        implementation="adabound",
         defaults={"betas": [0.9, 0.999], "weight_decay": 5e-4, "amsbound": True},
         space={
             "lr": ADAPTIVE_LR,
@@ -52,10 +52,10 @@ PAPERS = (
         source=f"{_ADABOUND}. {ADAM_RANGE}",
         note=_BOUNDS,
     ),
-    Rival(
+    OptimizerSpec(
         name="yogi",
         label="Yogi",
-        optimizer="pytorch_optimizer:Yogi",
+        implementation="yogi",
         defaults={
             "betas": [0.9, 0.999],
             "eps": 1e-3,
@@ -71,10 +71,10 @@ PAPERS = (
             "AdaBelief's code; the paper's Algorithm 2 has neither"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="msvag",
         label="M-SVAG",
-        optimizer="pytorch_optimizer:MSVAG",
+        implementation="msvag",
         defaults={"beta": 0.9},
         space={"lr": SGD_LR},
         paper={"beta": PAPER_BETA1, "lr": PAPER_LR},
@@ -84,29 +84,29 @@ PAPERS = (
             "moment, which decays by beta1, with beta2"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="fromage",
         label="Fromage",
-        optimizer="pytorch_optimizer:Fromage",
+        implementation="fromage",
         defaults={},
         space={"lr": LogRange(low=1e-3, high=1.0)},
         paper=PAPER_SGD,
         source="Bernstein et al. 2020; 0.01 is their lr. lr: three decades, as for everybody",
         note="no weight decay; AdaBelief's scripts give one that their Fromage ignores",
     ),
-    Rival(
+    OptimizerSpec(
         name="padam",
         label="Padam",
-        optimizer="adabelief.lab.optimizers.padam:Padam",
+        implementation="padam",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8, "partial": 0.125, "weight_decay": 5e-4},
         space={"lr": SGD_LR, "weight_decay": COUPLED, "eps": ADAM_EPS},
         source=f"p=1/8, lr=0.1: Chen & Gu 2018, section 5. {L2}. {SGD_RANGE}",
         note="no bias correction, as the paper's Algorithm 1; its code has one",
     ),
-    Rival(
+    OptimizerSpec(
         name="swats",
         label="SWATS",
-        optimizer="adabelief.lab.optimizers.swats:SWATS",
+        implementation="swats",
         defaults={"betas": [0.9, 0.999], "eps": 1e-9, "tolerance": 1e-9},
         space={"lr": ADAPTIVE_LR, "weight_decay": COUPLED},
         source=f"Keskar & Socher 2017, Algorithm 1. {ADAM_RANGE}",
@@ -115,17 +115,17 @@ PAPERS = (
 )
 
 WRAPPERS = (
-    Wrapping(
+    WrapperSpec(
         name="lookahead",
         label="Lookahead",
-        optimizer="adabelief.lab.optimizers.lookahead:Lookahead",
+        implementation="lookahead",
         arguments={"k": 5, "alpha": 0.5},
         source="k=5, alpha=0.5: Zhang et al. 2019, section 5 and their code",
     ),
-    Wrapping(
+    WrapperSpec(
         name="lars",
         label="LARS",
-        optimizer="adabelief.lab.optimizers.lars:LARS",
+        implementation="lars",
         # You et al. have 0.001 and learning rates up to 30; this is 0.001 for those of sgd here.
         arguments={"trust": 0.02},
         source="You et al. 2017, Algorithm 1; trust=0.02: the default of NVIDIA's apex",

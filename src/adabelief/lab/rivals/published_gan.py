@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from adabelief.lab.rivals.arm import CONTROL, arm
-from adabelief.lab.rivals.rival import Rival
+from adabelief.lab.rivals.rival import OptimizerSpec
 from adabelief.lab.search import Choices
 
 _LR = 2e-4
@@ -28,18 +28,18 @@ def padam(power: Fraction) -> str:
     return f"padam-{float(power):g}"
 
 
-def _searched(rival: Rival, **grid: Choices) -> Rival:
+def _searched(spec: OptimizerSpec, **grid: Choices) -> OptimizerSpec:
     """With the grid that the paper describes for GANs."""
-    return rival.model_copy(update={"paper": {**grid, "lr": _ONE_LR}})
+    return spec.model_copy(update={"paper": {**grid, "lr": _ONE_LR}})
 
 
-def _gan(base: str, source: str = _SCRIPT, **settings: Any) -> Rival:
+def _gan(base: str, source: str = _SCRIPT, **settings: Any) -> OptimizerSpec:
     """One with betas and ε, both searched by the paper."""
-    rival = arm(base, _LR, source, betas=_BETAS, weight_decay=0.0, **settings)
-    return _searched(rival, beta1=_BETA1, eps=_EPS)
+    spec = arm(base, _LR, source, betas=_BETAS, weight_decay=0.0, **settings)
+    return _searched(spec, beta1=_BETA1, eps=_EPS)
 
 
-def _padam(power: Fraction) -> Rival:
+def _padam(power: Fraction) -> OptimizerSpec:
     meant = {Fraction(1, 2): "; AMSGrad, where table 4 has Adam", Fraction(0): "; momentum alone"}
     return _gan(
         "padam", _TABLE_4, name=padam(power), label=f"Padam (p = {power})",

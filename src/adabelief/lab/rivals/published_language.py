@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adabelief.lab.rivals.arm import CONTROL, FILES, arm, l2
-from adabelief.lab.rivals.rival import Rival
+from adabelief.lab.rivals.rival import OptimizerSpec
 
 _DECAY = 1.2e-6
 _EPS = "the file's name has an ε, which their script hands to AdaBelief only"
@@ -15,7 +15,7 @@ _STRAY = (
 )
 
 
-def lstm(layers: int) -> tuple[Rival, ...]:
+def lstm(layers: int) -> tuple[OptimizerSpec, ...]:
     """Figure 5's optimizers with the learning rates of the authors' stored curves, and controls.
 
     Args:
@@ -61,7 +61,7 @@ def lstm(layers: int) -> tuple[Rival, ...]:
     )  # fmt: skip
 
 
-def transformer(lr: float, folder: str) -> tuple[Rival, ...]:
+def transformer(lr: float, folder: str) -> tuple[OptimizerSpec, ...]:
     """The optimizers of the authors' transformer experiments, which the paper does not have.
 
     Args:

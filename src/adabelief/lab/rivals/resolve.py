@@ -1,4 +1,4 @@
-"""Rivals by the names that are given on the command line."""
+"""Optimizers by the names that are given on the command line."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from adabelief.lab.factory import check_arguments, load
 from adabelief.lab.rivals.beliefs import BELIEFS
 from adabelief.lab.rivals.papers import PAPERS
 from adabelief.lab.rivals.papers import WRAPPERS as _WRAPPERS
-from adabelief.lab.rivals.rival import Rival, Wrapping
+from adabelief.lab.rivals.rival import OptimizerSpec, WrapperSpec
 from adabelief.lab.rivals.spaces import ADAPTIVE_LR
 from adabelief.lab.rivals.torch_optim import TORCH
 
-RIVALS: Mapping[str, Rival] = {rival.name: rival for rival in (*BELIEFS, *TORCH, *PAPERS)}
-WRAPPERS: Mapping[str, Wrapping] = {wrapping.name: wrapping for wrapping in _WRAPPERS}
+OPTIMIZERS: Mapping[str, OptimizerSpec] = {spec.name: spec for spec in (*BELIEFS, *TORCH, *PAPERS)}
+WRAPPERS: Mapping[str, WrapperSpec] = {wrapping.name: wrapping for wrapping in _WRAPPERS}
 
 # Names for several: what `adabelief compare` takes by itself; whom Zhuang et al. 2020 compare
 # with, section 3; and everybody.
@@ -25,7 +25,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "adabelief-l2",
         *("sgd", "adabound", "yogi", "adam", "msvag", "radam", "adamw", "fromage"),
     ),
-    "all": tuple(RIVALS),
+    "all": tuple(OPTIMIZERS),
 }
 
 
@@ -35,8 +35,8 @@ def expand(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(expanded))
 
 
-def resolve(names: Iterable[str]) -> tuple[Rival, ...]:
-    """The rivals of these names, in this order.
+def resolve(names: Iterable[str]) -> tuple[OptimizerSpec, ...]:
+    """The optimizers of these names, in this order.
 
     A name is one of `RIVALS` or "package.module:Class", after any wrappers: "lookahead+adam",
     "lookahead+lars+sgd".
@@ -44,64 +44,64 @@ def resolve(names: Iterable[str]) -> tuple[Rival, ...]:
     Raises:
         LabError: a name is unknown or given twice, or a class cannot be used.
     """
-    rivals = [_resolve(name) for name in names]
-    seen = [rival.name for rival in rivals]
+    specs = [_resolve(name) for name in names]
+    seen = [spec.name for spec in specs]
     twice = sorted({name for name in seen if seen.count(name) > 1})
     if twice:
         msg = f"optimizers must be given once each, got twice: {', '.join(twice)}"
         raise LabError(msg)
-    labels = [rival.label for rival in rivals]
-    # Figures tell rivals apart by label: "adam" and "torch.optim:Adam" may both be there.
+    labels = [spec.label for spec in specs]
+    # Figures tell optimizers apart by label: "adam" and "torch.optim:Adam" may both be there.
     return tuple(
-        rival.model_copy(update={"label": rival.name})
-        if rival.name not in RIVALS and labels.count(rival.label) > 1
-        else rival
-        for rival in rivals
+        spec.model_copy(update={"label": spec.name})
+        if spec.name not in OPTIMIZERS and labels.count(spec.label) > 1
+        else spec
+        for spec in specs
     )
 
 
-def _resolve(name: str) -> Rival:
+def _resolve(name: str) -> OptimizerSpec:
     *around, inside = name.split("+")
     for each in around:
         if each not in WRAPPERS:
             msg = f"{name}: unknown wrapper {each!r}: choose from {', '.join(WRAPPERS)}"
             raise LabError(msg)
-    rival = _unwrapped(inside)
+    spec = _unwrapped(inside)
     if not around:
-        return rival
+        return spec
     wrappers = tuple(WRAPPERS[each] for each in around)
-    return rival.model_copy(
+    return spec.model_copy(
         update={
             "name": name,
-            "label": " + ".join([*(each.label for each in wrappers), rival.label]),
+            "label": " + ".join([*(each.label for each in wrappers), spec.label]),
             "wrappers": wrappers,
-            "source": ". ".join([*(each.source for each in wrappers), rival.source]),
+            "source": ". ".join([*(each.source for each in wrappers), spec.source]),
             "paper": {},
         }
     )
 
 
-def _unwrapped(name: str) -> Rival:
-    if name in RIVALS:
-        return RIVALS[name]
+def _unwrapped(name: str) -> OptimizerSpec:
+    if name in OPTIMIZERS:
+        return OPTIMIZERS[name]
     if ":" in name:
         return _given(name)
-    close = difflib.get_close_matches(name.lower(), RIVALS, n=3)
+    close = difflib.get_close_matches(name.lower(), OPTIMIZERS, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     msg = (
-        f"unknown optimizer {name!r}: {hint}choose from {', '.join(RIVALS)}, "
+        f"unknown optimizer {name!r}: {hint}choose from {', '.join(OPTIMIZERS)}, "
         "or give package.module:Class"
     )
     raise LabError(msg)
 
 
-def _given(path: str) -> Rival:
+def _given(path: str) -> OptimizerSpec:
     cls = load(path)
     check_arguments(path, cls, ["lr"])
-    return Rival(
+    return OptimizerSpec(
         name=path,
         label=cls.__name__,
-        optimizer=path,
+        implementation=path,
         defaults={},
         space={"lr": ADAPTIVE_LR},
         source="given on the command line",

@@ -1,4 +1,4 @@
-"""What a rival is: an optimizer's class, its settings, where it is searched, and who says so."""
+"""The declaration of an optimizer: its class, its settings, its search space, its sources."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from adabelief.lab.errors import LabError
 from adabelief.lab.schedule import AnySchedule
 from adabelief.lab.search import Choices, LogRange, Point, Value, grid, ladder, side, sobol
 
-# How a preset tunes: the learning rate alone; the rival's whole space, or a square grid of lr and
-# one more knob, with as many trials for everybody; the grid that Zhuang et al. 2020 describe, whose
-# size differs from rival to rival; or nothing: every rival runs with its published settings.
+# How a preset tunes: the learning rate alone; the optimizer's whole space, or a square grid of lr
+# and one more knob, with as many trials for everybody; the grid that Zhuang et al. 2020 describe,
+# whose size differs from optimizer to optimizer; or nothing: every optimizer runs with its
+# published settings.
 Search = Literal["lr", "space", "grid", "paper", "published"]
 
-# The knob beside lr in a grid is the first of these that a rival searches: eps decides how
+# The knob beside lr in a grid is the first of these that an optimizer searches: eps decides how
 # adaptive an optimizer is (Choi et al. 2019, arXiv:1910.05446).
 _BESIDE_LR = ("eps", "weight_decay")
 
@@ -23,13 +24,13 @@ _BESIDE_LR = ("eps", "weight_decay")
 _BETAS = {"beta1": 0, "beta2": 1}
 
 
-class Wrapping(BaseModel):
-    """An optimizer around the rival: `optimizer(inner, **arguments)`.
+class WrapperSpec(BaseModel):
+    """An optimizer around the optimizer: `implementation(inner, **arguments)`.
 
     Args:
-        name: before the rival's name on the command line, as in "lookahead+adam".
-        label: before the rival's label in tables and figures.
-        optimizer: import path "package.module:Class".
+        name: before the optimizer's name on the command line, as in "lookahead+adam".
+        label: before the optimizer's label in tables and figures.
+        implementation: an id of `IMPLEMENTATIONS`, or an import path "package.module:Class".
         arguments: its keyword arguments.
         source: where they come from.
     """
@@ -38,27 +39,28 @@ class Wrapping(BaseModel):
 
     name: str
     label: str
-    optimizer: str
+    implementation: str
     arguments: dict[str, Any]
     source: str
 
 
-class Rival(BaseModel):
+class OptimizerSpec(BaseModel):
     """One optimizer of a comparison.
 
     Args:
-        name: name on the command line.
+        name: its id, on the command line and in the keys of runs; it never changes.
         label: name in tables and figures.
-        optimizer: import path "package.module:Class".
+        implementation: an id of `IMPLEMENTATIONS`; or, of a user's own class, its import path
+            "package.module:Class".
         defaults: keyword arguments where they are not searched.
         space: all that can be searched; "lr" is always among it.
-        paper: the grid of Zhuang et al. 2020, section 3; empty if they did not have this rival.
+        paper: the grid of Zhuang et al. 2020, section 3; empty if they did not have this optimizer.
         published: what somebody ran on this very workload, completing `defaults`; empty if nobody.
         schedule: the learning rate over the run, where that somebody had one of their own; the
             preset's if None.
         wrappers: optimizers around it, the outermost first.
         source: where the defaults and the ranges come from.
-        note: where what is run differs from the rival's own paper, or AdaBelief's code from its
+        note: where what is run differs from the optimizer's own paper, or AdaBelief's code from its
             text.
     """
 
@@ -66,20 +68,20 @@ class Rival(BaseModel):
 
     name: str
     label: str
-    optimizer: str
+    implementation: str
     defaults: dict[str, Any]
     space: dict[str, LogRange | Choices]
     paper: dict[str, Choices] = {}
     published: dict[str, Value] = {}
     schedule: AnySchedule | None = None
-    wrappers: tuple[Wrapping, ...] = ()
+    wrappers: tuple[WrapperSpec, ...] = ()
     source: str
     note: str = ""
 
     @model_validator(mode="after")
-    def _searches_lr(self) -> Rival:
+    def _searches_lr(self) -> OptimizerSpec:
         if not isinstance(self.space.get("lr"), LogRange):
-            msg = f"rival {self.name!r} must search lr; its space has {sorted(self.space)}"
+            msg = f"optimizer {self.name!r} must search lr; its space has {sorted(self.space)}"
             raise ValueError(msg)
         return self
 
@@ -88,7 +90,7 @@ class Rival(BaseModel):
 
         Args:
             trials: how many; the paper's grid has as many as it has.
-            search: what is searched. A rival that the paper does not have searches its space
+            search: what is searched. An optimizer that the paper does not have searches its space
                 with `trials` points. In a "grid" one that searches eps has √trials values of lr
                 and of eps, one that searches weight_decay but not eps of lr and of that, and any
                 other `trials` values of lr.

@@ -1,4 +1,4 @@
-"""Ranges that rivals share: with as many trials, a narrower one would be searched more finely."""
+"""Ranges that optimizers share: with equal trials a narrower range is searched more finely."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DECOUPLED = LogRange(low=1e-3, high=1.0)
 ADAM_EPS = LogRange(low=1e-10, high=1e-2)
 BELIEF_EPS = LogRange(low=1e-23, high=1e-7)
 
-# Zhuang et al. 2020, section 3: what each rival's grid is made of.
+# Zhuang et al. 2020, section 3: what each optimizer's grid is made of.
 PAPER_LR = Choices(values=(10.0, 1.0, 0.1, 0.01, 0.001))
 PAPER_BETA1 = Choices(values=(0.5, 0.6, 0.7, 0.8, 0.9))
 PAPER_DECAY = Choices(values=(1e-4, 5e-4, 1e-3, 1e-2))

@@ -1,8 +1,8 @@
-"""The rivals of torch.optim."""
+"""The optimizers of torch.optim."""
 
 from __future__ import annotations
 
-from adabelief.lab.rivals.rival import Rival
+from adabelief.lab.rivals.rival import OptimizerSpec
 from adabelief.lab.rivals.spaces import (
     ADAM_EPS,
     ADAM_RANGE,
@@ -28,10 +28,10 @@ _ADAMW: dict[str, LogRange | Choices] = {**_ADAM, "weight_decay": DECOUPLED}
 _SGD: dict[str, LogRange | Choices] = {"lr": SGD_LR, "weight_decay": COUPLED}
 
 TORCH = (
-    Rival(
+    OptimizerSpec(
         name="adam",
         label="Adam",
-        optimizer="torch.optim:Adam",
+        implementation="adam",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8},
         space=_ADAM,
         paper=PAPER_ADAM,
@@ -40,19 +40,19 @@ TORCH = (
             f"{ADAM_RANGE}"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="adamw",
         label="AdamW",
-        optimizer="torch.optim:AdamW",
+        implementation="adamw",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.01},
         space=_ADAMW,
         paper=PAPER_ADAMW,
         source=f"betas, eps: Loshchilov & Hutter 2019, as Adam. {DECAY}. {ADAM_RANGE}",
     ),
-    Rival(
+    OptimizerSpec(
         name="sgd",
         label="SGD (momentum)",
-        optimizer="torch.optim:SGD",
+        implementation="sgd",
         defaults={"momentum": 0.9, "weight_decay": 5e-4},
         space=_SGD,
         paper=PAPER_SGD,
@@ -62,18 +62,18 @@ TORCH = (
             "AdaBelief on CIFAR-10; figure 4 has one with a worse schedule"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="sgd-nesterov",
         label="SGD (Nesterov)",
-        optimizer="torch.optim:SGD",
+        implementation="sgd",
         defaults={"momentum": 0.9, "weight_decay": 5e-4, "nesterov": True},
         space=_SGD,
         source=f"Sutskever et al. 2013; as sgd otherwise: {L2}. {SGD_RANGE}",
     ),
-    Rival(
+    OptimizerSpec(
         name="sgd-ema",
         label="SGD (EMA)",
-        optimizer="adabelief.lab.optimizers.sgd_ema:EMASGD",
+        implementation="sgd-ema",
         defaults={"momentum": 0.9, "weight_decay": 5e-4},
         space={"lr": LogRange(low=1e-2, high=10.0), "weight_decay": COUPLED},
         source=(
@@ -81,45 +81,45 @@ TORCH = (
             "decades, those of sgd divided by 1 - momentum"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="amsgrad",
         label="AMSGrad",
-        optimizer="torch.optim:Adam",
+        implementation="adam",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8, "amsgrad": True},
         space=_ADAM,
         source=f"Reddi et al. 2018; betas, eps as Adam. {ADAM_RANGE}",
         note="with Adam's bias correction, after the maximum; the paper has none",
     ),
-    Rival(
+    OptimizerSpec(
         name="nadam",
         label="NAdam",
-        optimizer="torch.optim:NAdam",
+        implementation="nadam",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8},
         space=_ADAM,
         source=f"Dozat 2016; betas, eps as Adam. {ADAM_RANGE}",
     ),
-    Rival(
+    OptimizerSpec(
         name="radam",
         label="RAdam",
-        optimizer="torch.optim:RAdam",
+        implementation="radam",
         defaults={"betas": [0.9, 0.999], "eps": 1e-8},
         space=_ADAM,
         paper=PAPER_ADAM,
         source=f"Liu et al. 2020; betas, eps as Adam. {ADAM_RANGE}",
         note="rectified from rho > 5 on, as its authors' code; the paper's text says 4",
     ),
-    Rival(
+    OptimizerSpec(
         name="rmsprop",
         label="RMSprop",
-        optimizer="torch.optim:RMSprop",
+        implementation="rmsprop",
         defaults={"alpha": 0.99, "eps": 1e-8},
         space=_ADAM,
         source=f"Tieleman & Hinton 2012; alpha, eps: torch.optim. {ADAM_RANGE}",
     ),
-    Rival(
+    OptimizerSpec(
         name="adagrad",
         label="Adagrad",
-        optimizer="torch.optim:Adagrad",
+        implementation="adagrad",
         defaults={"eps": 1e-10},
         space={"lr": SGD_LR, "weight_decay": COUPLED, "eps": ADAM_EPS},
         source=(
@@ -127,10 +127,10 @@ TORCH = (
             "torch's 1e-2: its steps shrink as 1/sqrt(t)"
         ),
     ),
-    Rival(
+    OptimizerSpec(
         name="adadelta",
         label="Adadelta",
-        optimizer="torch.optim:Adadelta",
+        implementation="adadelta",
         defaults={"rho": 0.9, "eps": 1e-6},
         space={
             "lr": LogRange(low=1e-2, high=10.0),

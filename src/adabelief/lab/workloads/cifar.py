@@ -139,7 +139,7 @@ def _presets(model: Model, data: cifar.Name) -> dict[str, Preset]:
     epochs = 3
     return {
         # On 45,000 images like those that tune, so that final runs are of what was tuned.
-        "fair": Preset(
+        "full": Preset(
             steps=_EPOCHS * _TUNED_EPOCH, eval_every=_TUNED_EPOCH, trials=7, seeds=5,
             search="space", options=whole,
         ),

@@ -124,7 +124,7 @@ workload = Workload(
     ),
     primary="map50",
     presets={
-        "fair": Preset(
+        "full": Preset(
             steps=_EPOCHS * _TUNED_EPOCH, eval_every=_TUNED_EPOCH, trials=7, seeds=5,
             search="space", options={"data": "voc2012"},
         ),
@@ -151,7 +151,7 @@ workload = Workload(
     title="PASCAL VOC, Faster-RCNN with a feature pyramid",
     data=(
         "authors: PASCAL VOC 2007 and 2012 (Everingham et al. 2010), trained on trainval of both "
-        "and tested on test of 2007; fair: train and val of 2012. Shorter side 600 pixels, the "
+        "and tested on test of 2007; full: train and val of 2012. Shorter side 600 pixels, the "
         "longer at most 1000; half of the train images are mirrored; difficult objects are not "
         "trained on and do not count. Images, epochs and the one decay are those of EAdam's "
         "configuration for mmdetection, batch 2 is the paper's; torchvision's Faster-RCNN stands "

@@ -110,7 +110,7 @@ def _judge_of(
 
 # What all of them say of their data.
 DATA = (
-    "authors, paper and fair: CIFAR-10 (Krizhevsky 2009), judged with the network of the Fréchet "
+    "authors, paper and full: CIFAR-10 (Krizhevsky 2009), judged with the network of the Fréchet "
     "Inception Distance, whose weights are the user's file; quick and smoke: the 10,000 embedded "
     f"train images of Fashion-MNIST (Zalando SE, 2017, MIT licence; sha256 "
     f"{fashion_mnist.EMBEDDED_SHA256}), judged with a LeNet trained on them: that distance is not "

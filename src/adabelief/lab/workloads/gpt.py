@@ -78,7 +78,7 @@ workload = Workload(
     metrics=BYTES,
     primary="bits",
     presets={
-        "fair": Preset(
+        "full": Preset(
             steps=_EPOCHS * _EPOCH, eval_every=_EPOCH // 2, trials=7, seeds=5, search="space",
             schedule=Schedule(kind="cosine", warmup=_RISE),
         ),

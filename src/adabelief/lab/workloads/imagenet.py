@@ -117,7 +117,7 @@ _LATE = Schedule(kind="step", milestones=(70 / _EPOCHS, 80 / _EPOCHS))
 # Steps are epochs of ImageNet's images, whatever the folder has; `whole` sees that it is ImageNet.
 PRESETS = {
     # On nine tenths like those that tune, so that final runs are of what was tuned.
-    "fair": Preset(
+    "full": Preset(
         steps=_EPOCHS * _TUNED_EPOCH, eval_every=_TUNED_EPOCH, trials=7, seeds=5, search="space",
     ),
     "paper": Preset(

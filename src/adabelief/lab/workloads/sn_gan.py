@@ -57,7 +57,7 @@ workload = Workload(
     metrics=GENERATION,
     primary="frechet",
     presets={
-        "fair": Preset(trials=7, seeds=5, search="space", options=dict(gan.WHOLE), **_full),
+        "full": Preset(trials=7, seeds=5, search="space", options=dict(gan.WHOLE), **_full),
         "paper": Preset(trials=25, seeds=5, search="paper", options=dict(gan.WHOLE), **_full),
         "authors": Preset(
             trials=1, seeds=3, search="published", options={**gan.AUTHORS, "samples": 50_000},

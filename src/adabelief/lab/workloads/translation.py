@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from adabelief.lab.data import pairs, subwords
 from adabelief.lab.models.translator import Dropouts, Translator
 from adabelief.lab.one_model import Precision
-from adabelief.lab.rivals import Rival
+from adabelief.lab.rivals import OptimizerSpec
 from adabelief.lab.rivals.published_language import transformer
 from adabelief.lab.schedule import Schedule
 from adabelief.lab.translation import TRANSLATION, Tokenization, Translation
@@ -117,7 +117,7 @@ def _presets(text: dict[str, object], epoch: int, epochs: int, warmup: int) -> d
         "options": whole,
     }
     return {
-        "fair": Preset(trials=7, seeds=5, search="space", **full),
+        "full": Preset(trials=7, seeds=5, search="space", **full),
         "paper": Preset(trials=25, seeds=3, search="paper", **full),
         "authors": Preset(trials=1, seeds=3, search="published", **full),
         "quick": Preset(
@@ -162,7 +162,7 @@ def _workload(
     epoch: int,
     epochs: int,
     warmup: int,
-    published: tuple[Rival, ...],
+    published: tuple[OptimizerSpec, ...],
 ) -> Workload:
     tokenization = "none" if text == "iwslt14" else "13a"
     return Workload(

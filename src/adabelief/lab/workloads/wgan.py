@@ -76,7 +76,7 @@ def _presets(own: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Preset]:
     }  # fmt: skip
     small = {**gan.EMBEDDED, **theirs, "turn": "first", "size": 32}
     return {
-        "fair": Preset(trials=7, seeds=5, search="space", options={**gan.WHOLE, **own}, **full),
+        "full": Preset(trials=7, seeds=5, search="space", options={**gan.WHOLE, **own}, **full),
         "paper": Preset(trials=25, seeds=5, search="paper", options={**gan.WHOLE, **own}, **full),
         "authors": Preset(
             trials=1, seeds=5, search="published",

@@ -105,7 +105,7 @@ _TINY = {
 def _presets(name: str, layers: int) -> dict[str, Preset]:
     whole = {"text": name, "layers": layers}
     return {
-        "fair": Preset(
+        "full": Preset(
             steps=_EPOCHS * _EPOCH, eval_every=_EPOCH, trials=7, seeds=5, search="space",
             options=whole,
         ),

@@ -18,7 +18,7 @@ from adabelief.reference import Array
 
 OPTIMUM = "#e36209"  # "marked as orange cross in 2D plots" (figure 3)
 BANDS = 16
-# Paths lie upon each other: the subject comes last, on top, and has the smallest disc.
+# Paths lie upon each other: the baseline comes last, on top, and has the smallest disc.
 DISCS = {"EAdam": 12.0, "SGD (EMA)": 10.5, "SGD": 9.0, "Adam": 7.5, "AdaBelief": 6.0}  # in points
 ORDER = tuple(DISCS)
 

@@ -18,13 +18,13 @@ _MARKS = {"ok": ("o", MUTED), "collapsed": ("s", LIGHT[1]), "fruitless": ("x", A
 
 def boxes(panel: Panel) -> Drawing:
     """Two axes of their own scales: an optimizer fails if most of its runs came to nothing."""
-    rivals = [each for each in panel["rivals"] if _known(each)]
-    failed = [each for each in rivals if fails(each["states"], each["alarms"])]
-    succeeded = [each for each in rivals if each not in failed]
+    specs = [each for each in panel["optimizers"] if _known(each)]
+    failed = [each for each in specs if fails(each["states"], each["alarms"])]
+    succeeded = [each for each in specs if each not in failed]
     there = [(name, group) for name, group in (("Successful", succeeded), ("Failed", failed))
              if group]  # fmt: skip
     with look():
-        made = figure(max(6.0, 1.5 + 0.62 * len(rivals)), 4.2)
+        made = figure(max(6.0, 1.5 + 0.62 * len(specs)), 4.2)
         ratios = [len(group) + 1 for _, group in there]
         axes = made.subplots(1, max(1, len(there)), squeeze=False, width_ratios=ratios or None)[0]
         for place, (name, group) in zip(axes, there, strict=False):
@@ -40,7 +40,7 @@ def boxes(panel: Panel) -> Drawing:
     )
     rows = [
         (each["name"], seed, state, " ".join(alarms), value, best)
-        for each in panel["rivals"]
+        for each in panel["optimizers"]
         for seed, (state, alarms, value, best) in enumerate(
             zip(each["states"], each["alarms"], each["values"], each["best"], strict=True)
         )
@@ -49,10 +49,10 @@ def boxes(panel: Panel) -> Drawing:
     return Drawing(f"{panel['workload']}-boxes", caption, {**saved(made), "csv": table})
 
 
-def _draw(axes: Axes, rivals: Sequence[Mapping[str, Any]]) -> None:
-    values = [[value for value in each["values"] if value is not None] for each in rivals]
+def _draw(axes: Axes, specs: Sequence[Mapping[str, Any]]) -> None:
+    values = [[value for value in each["values"] if value is not None] for each in specs]
     axes.boxplot(values, widths=0.5, showfliers=False, medianprops={"color": LIGHT[0]})
-    for place, each in enumerate(rivals, 1):
+    for place, each in enumerate(specs, 1):
         for state, alarms, value in zip(
             each["states"], each["alarms"], each["values"], strict=True
         ):
@@ -64,16 +64,16 @@ def _draw(axes: Axes, rivals: Sequence[Mapping[str, Any]]) -> None:
             if value is not None:
                 marker, color = _MARKS[_worst(alarms)]
                 axes.plot([place], [value], marker, color=color, markersize=5, zorder=3)
-    labels = [each["label"] for each in rivals]
-    axes.set_xticks(range(1, len(rivals) + 1), labels, rotation=40, ha="right", fontsize=8)
+    labels = [each["label"] for each in specs]
+    axes.set_xticks(range(1, len(specs) + 1), labels, rotation=40, ha="right", fontsize=8)
 
 
 def _worst(alarms: Sequence[str]) -> str:
     return next((name for name in ("fruitless", "collapsed") if name in alarms), "ok")
 
 
-def _known(rival: Mapping[str, Any]) -> bool:
-    return any(state in ("ok", "diverged") for state in rival["states"])
+def _known(spec: Mapping[str, Any]) -> bool:
+    return any(state in ("ok", "diverged") for state in spec["states"])
 
 
 def fails(states: Sequence[str], alarms: Sequence[Sequence[str]]) -> bool:

@@ -37,29 +37,29 @@ def belief_verdict(over_adam: float, over_eadam: float) -> Verdict:
     return "holds" if over_eadam > 0.5 * over_adam else "holds in part"
 
 
-def by_more(comparison: Comparison, least: float, rivals: Sequence[str]) -> Verdict:
+def by_more(comparison: Comparison, least: float, specs: Sequence[str]) -> Verdict:
     """Whether AdaBelief is more than that better than each of them; "in part": than one of them.
 
     Args:
         comparison: of which.
         least: in the unit that is shown.
-        rivals: names.
+        specs: names.
     """
     if not full(comparison):
         return "not tested"
-    gains = [gain(comparison, name) for name in rivals]
+    gains = [gain(comparison, name) for name in specs]
     reached = [each > least for each in gains if each is not None]
     if reached and all(reached):
         return "holds"
     return "holds in part" if any(reached) else "does not hold"
 
 
-def gain(comparison: Comparison, rival: str) -> float | None:
-    """How much better the subject is in the mean of pairs, in the unit that is shown.
+def gain(comparison: Comparison, spec: str) -> float | None:
+    """How much better the baseline is in the mean of pairs, in the unit that is shown.
 
     Negative if it is worse; None without a pair.
     """
-    pairing = comparison.pairing(rival)
+    pairing = comparison.pairing(spec)
     if pairing is None or pairing.difference is None:
         return None
     metric = comparison.study.primary_metric
@@ -68,7 +68,7 @@ def gain(comparison: Comparison, rival: str) -> float | None:
 
 
 def between(comparison: Comparison, one: str, other: str) -> Interval | None:
-    """Mean of `one` - `other` over the seeds on which both ended well, neither being the subject.
+    """Mean of `one` - `other` over the seeds on which both ended well, neither being the baseline.
 
     In the metric's unit; None without such a seed.
     """

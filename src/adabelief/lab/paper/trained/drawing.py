@@ -39,13 +39,13 @@ def curves(panel: Panel) -> Drawing:
     with look():
         made = figure(8, 4.6)
         axes = made.add_subplot()
-        for style, rival in enumerate(panel["rivals"]):
-            curve = rival["curve"]
+        for style, spec in enumerate(panel["optimizers"]):
+            curve = spec["curve"]
             if curve is None:
                 continue
             color = LIGHT[style % len(LIGHT)]
             axes.plot(
-                curve["steps"], curve["mean"], color=color, label=rival["label"],
+                curve["steps"], curve["mean"], color=color, label=spec["label"],
                 linestyle=DASHES[dash_index(style)][0], linewidth=2.4 if style == 0 else 1.3,
                 zorder=3 if style == 0 else 2,
             )  # fmt: skip
@@ -63,9 +63,9 @@ def curves(panel: Panel) -> Drawing:
         f"lowest to the highest.{reduced(panel)}"
     )
     rows = [
-        (rival["name"], *point)
-        for rival in panel["rivals"]
-        if (curve := rival["curve"])
+        (spec["name"], *point)
+        for spec in panel["optimizers"]
+        if (curve := spec["curve"])
         for point in zip(curve["steps"], curve["mean"], curve["low"], curve["high"], strict=True)
     ]
     table = as_csv(("optimizer", "step", "mean", "low", "high"), rows)
@@ -74,20 +74,20 @@ def curves(panel: Panel) -> Drawing:
 
 def beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
     """Left ours, right the others' if there are any, in one order, with scales of their own."""
-    rivals = sorted(panel["rivals"], key=_order, reverse=True)
-    there = [name for name in sources if any(name in rival["reported"] for rival in rivals)]
+    specs = sorted(panel["optimizers"], key=_order, reverse=True)
+    there = [name for name in sources if any(name in spec["reported"] for spec in specs)]
     with look():
-        made = figure(8, 1.2 + 0.3 * len(rivals))
+        made = figure(8, 1.2 + 0.3 * len(specs))
         ours, *others = made.subplots(1, 2 if there else 1, sharey=True, squeeze=False)[0]
-        for row, rival in enumerate(rivals):
-            values = [value for value in rival["values"] if value is not None]
-            color = LIGHT[0] if rival["name"] == panel["rivals"][0]["name"] else MUTED
+        for row, spec in enumerate(specs):
+            values = [value for value in spec["values"] if value is not None]
+            color = LIGHT[0] if spec["name"] == panel["optimizers"][0]["name"] else MUTED
             ours.plot(values, [row] * len(values), "o", color=color, markersize=4, alpha=0.8)
             if values:
                 ours.plot([sum(values) / len(values)], [row], "|", color=color, markersize=12)
             for theirs in others:
-                _reported(theirs, row, rival, there)
-        ours.set_yticks(range(len(rivals)), [rival["label"] for rival in rivals])
+                _reported(theirs, row, spec, there)
+        ours.set_yticks(range(len(specs)), [spec["label"] for spec in specs])
         ours.set_title("Ours, last evaluation")
         ours.set_xlabel(f"Test {panel['metric']}")
         for theirs in others:
@@ -103,29 +103,29 @@ def beside(panel: Panel, sources: Mapping[str, str]) -> Drawing:
         f"{f' beside what others reported ({told})' if there else ''}.{reduced(panel)}"
     )
     rows = [
-        (rival["name"], seed, state, value, best)
-        for rival in panel["rivals"]
+        (spec["name"], seed, state, value, best)
+        for spec in panel["optimizers"]
         for seed, (state, value, best) in enumerate(
-            zip(rival["states"], rival["values"], rival["best"], strict=True)
+            zip(spec["states"], spec["values"], spec["best"], strict=True)
         )
     ]
     table = as_csv(("optimizer", "seed", "state", "last", "best"), rows)
     return Drawing(f"{panel['workload']}-reported", caption, {**saved(made), "csv": table})
 
 
-def _reported(axes: Axes, row: int, rival: Mapping[str, Any], sources: Sequence[str]) -> None:
+def _reported(axes: Axes, row: int, spec: Mapping[str, Any], sources: Sequence[str]) -> None:
     for place, source in enumerate(sources):
-        if source in rival["reported"]:
+        if source in spec["reported"]:
             axes.plot(
-                [compared(rival["reported"][source])[1]], [row],
+                [compared(spec["reported"][source])[1]], [row],
                 MARKERS[marker_index(place)][0], color=LIGHT[place], markersize=5, label=source,
             )  # fmt: skip
 
 
-def _order(rival: Mapping[str, Any]) -> tuple[float, float]:
+def _order(spec: Mapping[str, Any]) -> tuple[float, float]:
     """By what was reported, those of whom nothing was at the end; then by ours."""
-    numbers = [compared(each)[1] for each in rival["reported"].values()]
-    values = [value for value in rival["values"] if value is not None]
+    numbers = [compared(each)[1] for each in spec["reported"].values()]
+    values = [value for value in spec["values"] if value is not None]
     return (numbers[0] if numbers else float("inf"), sum(values) / len(values) if values else 0.0)
 
 

@@ -29,7 +29,7 @@ class Experiment:
         limits: what it can and cannot show where training is reduced.
         contradictions: what, as the paper's text or figure has it, as the authors' code has it.
         beside: metrics whose last values stand beside the primary one's.
-        rivals: of those with published settings, the ones that it shows; all if none is named.
+        optimizers: of those with published settings, the ones that it shows; all if none is named.
         gather: `(study, records) -> what else its pictures need`, as JSON has it.
         draw: draws from the data of `findings`.
     """
@@ -42,7 +42,7 @@ class Experiment:
     limits: str
     contradictions: tuple[tuple[str, str, str], ...] = ()
     beside: tuple[str, ...] = ()
-    rivals: tuple[str, ...] = ()
+    optimizers: tuple[str, ...] = ()
     gather: Callable[[Study, Sequence[Record]], Mapping[str, Any]] = lambda study, records: {}
     draw: Callable[[Mapping[str, Any]], Iterator[Drawing]] = draw
 
@@ -123,10 +123,10 @@ def _row(
     judged: bool,
 ) -> tuple[str, ...]:
     metric = comparison.study.primary_metric
-    found = reported.of(comparison.study.workload, standing.rival.name)
+    found = reported.of(comparison.study.workload, standing.optimizer.name)
     others = [_told(found.get(source)) for source in sources]
     row = (
-        standing.rival.label,
+        standing.optimizer.label,
         ", ".join(f"{name} {value:g}" for name, value in (standing.chosen or {}).items()),
         mean_text(standing.mean, metric),
         mean_text(standing.best, metric),
@@ -152,8 +152,8 @@ def _told(numbers: Mapping[str, float] | None) -> str:
 
 
 def _difference(comparison: Comparison, standing: Standing, reported: Reported) -> tuple[str, str]:
-    """Ours - theirs, by the first source that has this rival; and whether that means nothing."""
-    found = reported.of(comparison.study.workload, standing.rival.name)
+    """Ours - theirs, by the first source that has the optimizer; whether that means nothing."""
+    found = reported.of(comparison.study.workload, standing.optimizer.name)
     first = next((found[source] for source in reported.sources if source in found), None)
     ours = standing.best if first and compared(first)[0] == "best" else standing.mean
     scaled = shown(ours, comparison.study.primary_metric)
@@ -172,16 +172,16 @@ def _panel(reported: Reported, comparison: Comparison) -> dict[str, Any]:
         "watermark": study.settings.watermark,
         "metric": study.primary_metric.title,
         "steps": study.settings.steps,
-        "rivals": [
+        "optimizers": [
             {
-                "name": standing.rival.name,
-                "label": standing.rival.label,
+                "name": standing.optimizer.name,
+                "label": standing.optimizer.label,
                 "values": [_shown(comparison, run.value) for run in standing.finals],
                 "best": [_shown(comparison, run.best) for run in standing.finals],
                 "states": [run.state for run in standing.finals],
                 "alarms": [list(run.alarms) for run in standing.finals],
                 "curve": _curve(comparison, standing),
-                "reported": dict(reported.of(study.workload, standing.rival.name)),
+                "reported": dict(reported.of(study.workload, standing.optimizer.name)),
             }
             for standing in comparison.standings
         ],
@@ -227,35 +227,38 @@ def _runs(comparisons: Sequence[Comparison]) -> Table:
 
 
 def highest(comparison: Comparison, source: str, says: str, names: Sequence[str]) -> Claim:
-    """The claim that the subject is the best of these rivals.
+    """The claim that the baseline is the best of these optimizers.
 
     "holds" if its mean is the highest and no verdict is against it; a reduced study tests nothing.
     """
     metric = comparison.study.primary_metric
-    subject = comparison.subject
-    ranking = [one for one in comparison.ranking if one.rival.name in names and one.mean]
+    baseline = comparison.baseline
+    ranking = [one for one in comparison.ranking if one.optimizer.name in names and one.mean]
     place = next(
-        (n for n, one in enumerate(ranking, 1) if one.rival.name == subject.rival.name), None
+        (n for n, one in enumerate(ranking, 1) if one.optimizer.name == baseline.optimizer.name),
+        None,
     )
     if place is None:
-        told = f"no run of {subject.rival.label} ended well"
+        told = f"no run of {baseline.optimizer.label} ended well"
     else:
-        told = f"place {place} of {len(ranking)}: {mean_text(subject.mean, metric)}"
-        other = next((one for one in ranking if one.rival.name != subject.rival.name), None)
+        told = f"place {place} of {len(ranking)}: {mean_text(baseline.mean, metric)}"
+        other = next(
+            (one for one in ranking if one.optimizer.name != baseline.optimizer.name), None
+        )
         if other is not None:
-            told += f"; {other.rival.label}: {mean_text(other.mean, metric)}"
+            told += f"; {other.optimizer.label}: {mean_text(other.mean, metric)}"
     if not full(comparison):
         told += f" ({comparison.study.settings.watermark or comparison.study.preset})"
         return Claim(source, says, told, "not tested")
     return Claim(source, says, told, "holds" if place == 1 else "does not hold")
 
 
-def against(comparison: Comparison, rival: str) -> str:
-    """Subject minus rival over the paired seeds, or why there is none."""
-    pairing = comparison.pairing(rival)
+def against(comparison: Comparison, spec: str) -> str:
+    """Baseline minus optimizer over the paired seeds, or why there is none."""
+    pairing = comparison.pairing(spec)
     metric = comparison.study.primary_metric
     if pairing is None or pairing.difference is None:
         return "no pair"
-    label = comparison.standing(rival).rival.label
+    label = comparison.standing(spec).optimizer.label
     told = mean_text(pairing.difference, metric, signed=True)
     return f"{told} against {label}"

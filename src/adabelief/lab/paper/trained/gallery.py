@@ -27,17 +27,17 @@ _SCALE = 2  # points of a film to a pixel of an image
 
 
 def gather(study: Study, records: Sequence[Record]) -> Mapping[str, Any]:
-    """Of every rival's first seed the last pictures, of the subject's all, and real images."""
+    """Of every optimizer's first seed the last pictures, of the baseline's all, and real images."""
     last: dict[str, Any] = {}
     film: list[Mapping[str, Any]] = []
     for record in records:
         run = record.run
-        if run.phase != "final" or run.rival in last:
+        if run.phase != "final" or run.optimizer in last:
             continue
         rows = [row for row in record.rows if row.get("split") == SPLIT]
         if rows:
-            last[run.rival] = packed(pictures(rows[-1])[: _SIDE**2])
-            if run.rival == study.subject:
+            last[run.optimizer] = packed(pictures(rows[-1])[: _SIDE**2])
+            if run.optimizer == study.baseline:
                 film = [{"step": row["step"], **packed(pictures(row))} for row in rows]
     return {
         "pictures": last,
@@ -73,8 +73,8 @@ def _real(study: Study) -> Mapping[str, Any] | None:
 
 def everybody(panel: Panel) -> Drawing:
     """A grid for each optimizer."""
-    rivals = [each for each in panel["rivals"] if each["name"] in panel["pictures"]]
-    grids = {each["label"]: _grid(panel["pictures"][each["name"]]) for each in rivals}
+    specs = [each for each in panel["optimizers"] if each["name"] in panel["pictures"]]
+    grids = {each["label"]: _grid(panel["pictures"][each["name"]]) for each in specs}
     caption = (
         f"{panel['title']}: what each optimizer's generator paints of the same noise at the end of "
         f"its first seed{', beside real images' if panel['real'] else ''}.{reduced(panel)}"
@@ -83,20 +83,20 @@ def everybody(panel: Panel) -> Drawing:
 
 
 def beside(panels: Sequence[Panel]) -> Drawing:
-    """Figure 7: real images, and the subject's of each workload."""
+    """Figure 7: real images, and the baseline's of each workload."""
     first = panels[0]
     grids = {
-        panel["title"]: _grid(panel["pictures"][panel["rivals"][0]["name"]])
+        panel["title"]: _grid(panel["pictures"][panel["optimizers"][0]["name"]])
         for panel in panels
-        if panel["rivals"][0]["name"] in panel["pictures"]
+        if panel["optimizers"][0]["name"] in panel["pictures"]
     }
-    label = first["rivals"][0]["label"]
+    label = first["optimizers"][0]["label"]
     caption = f"Real images and what generators trained by {label} paint.{reduced(first)}"
     return Drawing("fig7", caption, _walls(_real_first(first, grids), first))
 
 
 def film(panel: Panel) -> Drawing:
-    """The subject's pictures over training, of the same noise."""
+    """The baseline's pictures over training, of the same noise."""
     from PIL import Image  # noqa: PLC0415, of the extra "report"
 
     frames = [_enlarged(_wall(pictures(each), _FILM_SIDE)) for each in panel["film"]]
@@ -108,7 +108,7 @@ def film(panel: Panel) -> Drawing:
     shown[0].save(file, "gif", save_all=True, append_images=shown[1:], duration=times, loop=0)
     steps = ", ".join(f"{each['step']:,}" for each in panel["film"])
     caption = (
-        f"{panel['title']}: {panel['rivals'][0]['label']}'s generator paints the same noise after "
+        f"{panel['title']}: {panel['optimizers'][0]['label']}'s generator paints the same noise after "
         f"{steps} steps.{reduced(panel)}"
     )
     return Drawing(f"{panel['workload']}-film", caption, {"gif": file.getvalue()})

@@ -35,13 +35,13 @@ def _fig6(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
 def _failures(comparison: Comparison) -> Claim:
     """Who fails, and who fails by the figure."""
     theirs = _FAILED[comparison.study.workload]
-    among = [one for one in comparison.standings if one.rival.name in _NINE]
+    among = [one for one in comparison.standings if one.optimizer.name in _NINE]
     ours = [one for one in among if _fails(one)]
-    labels = listing([comparison.standing(name).rival.label for name in theirs])
-    told = f"fail here: {listing([one.rival.label for one in ours]) or 'none'}"
+    labels = listing([comparison.standing(name).optimizer.label for name in theirs])
+    told = f"fail here: {listing([one.optimizer.label for one in ours]) or 'none'}"
     verdict: Verdict = "not tested"
     if full(comparison):
-        same = {one.rival.name for one in ours} ^ set(theirs)
+        same = {one.optimizer.name for one in ours} ^ set(theirs)
         verdict = "holds" if not same else "holds in part" if len(same) < 3 else "does not hold"
     says = f"{comparison.study.title}: {labels} fail, the others do not"
     return Claim("figure 6", says, told, verdict)
@@ -140,7 +140,7 @@ FIG6 = Experiment(
     claims=lambda comparisons: list(_fig6(comparisons)),
     limits=_LIMITS,
     contradictions=_BOTH,
-    rivals=(*_NINE, "eadam"),
+    optimizers=(*_NINE, "eadam"),
     beside=_BESIDE,
     gather=gallery.gather,
     draw=_draw,
@@ -152,7 +152,7 @@ FIG7 = Experiment(
     workloads=("wgan", "wgan-gp"),
     claims=lambda comparisons: [],
     limits=_LIMITS,
-    rivals=("adabelief",),
+    optimizers=("adabelief",),
     beside=_BESIDE,
     gather=gallery.gather,
     draw=_draw_fig7,
@@ -205,7 +205,7 @@ TABLE4 = Experiment(
             "taken from other papers but for AdaBelief's: see table 2",
         ),
     ),
-    rivals=("adabelief", "adam", "sgd", *_PADAM),
+    optimizers=("adabelief", "adam", "sgd", *_PADAM),
     beside=_BESIDE,
     gather=gallery.gather,
     draw=_draw,

@@ -18,7 +18,7 @@ class Reported:
         tolerance: largest difference of two runs of one recipe that means nothing, in that unit;
             None if nobody knows.
         reason: where the tolerance is from.
-        panels: by workload, rival and source: "best" over training, "final", and others.
+        panels: by workload, optimizer and source: "best" over training, "final", and others.
     """
 
     unit: str
@@ -27,9 +27,9 @@ class Reported:
     reason: str
     panels: Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
 
-    def of(self, workload: str, rival: str) -> Mapping[str, Mapping[str, float]]:
+    def of(self, workload: str, spec: str) -> Mapping[str, Mapping[str, float]]:
         """By source; empty if nobody reported anything."""
-        return self.panels.get(workload, {}).get(rival, {})
+        return self.panels.get(workload, {}).get(spec, {})
 
 
 def read(exhibit: str) -> Reported:

@@ -16,7 +16,7 @@ from adabelief.lab.errors import LabError, MissingDataError
 from adabelief.lab.load import Loaded, load
 from adabelief.lab.paper.exhibit import Exhibit, Findings, Table
 from adabelief.lab.paper.trained.experiment import Experiment, findings
-from adabelief.lab.rivals import GROUPS, Rival, resolve
+from adabelief.lab.rivals import GROUPS, OptimizerSpec, resolve
 from adabelief.lab.store import Store
 from adabelief.lab.study import Study
 
@@ -70,7 +70,7 @@ def _measure(
     seconds = 0.0
     for name in workloads:
         loaded = load(name)
-        study = declare(loaded, preset, rivals(loaded, preset, experiment.rivals))
+        study = declare(loaded, preset, specs(loaded, preset, experiment.optimizers))
         store = Store(root / f"{name}-{preset}")
         try:
             conduct(study, loaded, store)
@@ -92,7 +92,7 @@ def _measure(
     return replace(found, seconds=round(seconds, 1))
 
 
-def rivals(loaded: Loaded, preset: str, names: Sequence[str] = ()) -> tuple[Rival, ...]:
+def specs(loaded: Loaded, preset: str, names: Sequence[str] = ()) -> tuple[OptimizerSpec, ...]:
     """The workload's own, those of `names` or all, where the preset takes these; else the paper's.
 
     A study has those of one exhibit at first, and grows by those of others.
