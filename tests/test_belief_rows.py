@@ -61,7 +61,7 @@ def test_what_is_not_finite_is_none() -> None:
     assert json.loads(json.dumps(row, allow_nan=False)) == row
 
 
-@pytest.mark.parametrize(("optimizer", "modules"), [("adabelief", 2), ("adam", 0)])
+@pytest.mark.parametrize(("spec", "modules"), [("adabelief", 2), ("adam", 0)])
 def test_a_run_has_a_row_for_each_module_at_each_evaluation(
     tmp_path: Path, spec: str, modules: int
 ) -> None:

@@ -107,8 +107,9 @@ def film(panel: Panel) -> Drawing:
     file = BytesIO()
     shown[0].save(file, "gif", save_all=True, append_images=shown[1:], duration=times, loop=0)
     steps = ", ".join(f"{each['step']:,}" for each in panel["film"])
+    baseline = panel["optimizers"][0]["label"]
     caption = (
-        f"{panel['title']}: {panel['optimizers'][0]['label']}'s generator paints the same noise after "
+        f"{panel['title']}: {baseline}'s generator paints the same noise after "
         f"{steps} steps.{reduced(panel)}"
     )
     return Drawing(f"{panel['workload']}-film", caption, {"gif": file.getvalue()})
