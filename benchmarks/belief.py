@@ -24,9 +24,9 @@ from benchmarks.marked import filled
 from torch import nn
 
 from adabelief import AdaBelief
-from adabelief.bench.models import model
-from adabelief.inspect import BeliefLogger
-from adabelief.lab.environment import environment
+from adabelief.diagnostics import BeliefLogger
+from adabelief_lab.bench.models import model
+from adabelief_lab.common.environment import environment
 
 DOCS = Path(__file__).parent.parent / "docs"
 RECORD, PAGE = DOCS / "belief.json", DOCS / "inspect.md"

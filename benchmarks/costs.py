@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import nn
 from torch.optim import Optimizer
 
-from adabelief.lab.clocks import OptimizerClock
-from adabelief.lab.optimizers import make_optimizer
-from adabelief.lab.rivals import OptimizerSpec
-from adabelief.lab.workload import Task
+from adabelief_lab.declare.workload import Task
+from adabelief_lab.optimizers import OptimizerSpec
+from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.run.timing import OptimizerClock
 
 WARM_UP = 1
 Step = Callable[[int], None]

@@ -37,9 +37,10 @@ import torch
 from torch import Tensor, nn
 
 import adabelief
-from adabelief import AdaBelief, fast
-from adabelief.bench.models import MODELS, model
-from adabelief.kernels import cpu, multi_tensor
+from adabelief import AdaBelief
+from adabelief.kernels import cpu
+from adabelief.step import cpu_fast_path, fused_cuda
+from adabelief_lab.bench.models import MODELS, model
 from cases import BY_NAME, CASES, SHAPES, as_param, normal
 from oracle import Oracle
 
@@ -356,13 +357,13 @@ NOT_LAUNCHED = (check_compile,)  # by design: compiled steps are foreach
 
 def verify(run: Run, wanted: Sequence[str]) -> bool:
     """Every check, or those wanted; what fails is noted and the next one runs."""
-    launch = multi_tensor.launch
+    launch = fused_cuda.launch
 
     def counted(*args: Any) -> None:
         run.launches += 1
         launch(*args)
 
-    setattr(multi_tensor, "launch", counted)  # noqa: B010, mypy minds the signature
+    setattr(fused_cuda, "launch", counted)  # noqa: B010, mypy minds the signature
     for check in CHECKS:
         if wanted and check.__name__.removeprefix("check_") not in wanted:
             continue
@@ -384,7 +385,7 @@ def verify(run: Run, wanted: Sequence[str]) -> bool:
         run.checks.append(found)
         print(f"{found['outcome']:12} {name:14} {found['what']} ({found['launches']} launches)")
         print(found.get("error", ""), end="", flush=True)
-    multi_tensor.launch = launch
+    fused_cuda.launch = launch
     return all(found["outcome"] != "FAILED" for found in run.checks)
 
 
@@ -397,21 +398,21 @@ def synchronize(device: torch.device) -> None:
 @contextmanager
 def in_c() -> Iterator[None]:
     """Steps on the CPU run in C, also where the interpreter stands for the GPU."""
-    before = multi_tensor.DEVICE, fast._applies
-    multi_tensor.DEVICE, fast._applies = "cuda", APPLIES
+    before = fused_cuda.DEVICE, cpu_fast_path._applies
+    fused_cuda.DEVICE, cpu_fast_path._applies = "cuda", APPLIES
     try:
         yield
     finally:
-        multi_tensor.DEVICE, fast._applies = before
+        fused_cuda.DEVICE, cpu_fast_path._applies = before
 
 
-APPLIES = fast._applies
+APPLIES = cpu_fast_path._applies
 
 
 def interpret() -> None:
     """Let CPU tensors take the way of CUDA tensors."""
-    multi_tensor.DEVICE = "cpu"
-    fast._applies = lambda group, params: False
+    fused_cuda.DEVICE = "cpu"
+    cpu_fast_path._applies = lambda group, params: False
 
 
 # Times. Not one of these has been run on a GPU by us either.
@@ -577,7 +578,7 @@ def main() -> int:
         print("no CUDA device is available here, so there is nothing to verify or time")
         print("--interpret runs the verification on the CPU, by Triton's interpreter")
         return 1
-    reason = multi_tensor.unavailable()
+    reason = fused_cuda.unavailable()
     if reason is not None:
         print(reason)
         return 1

@@ -11,10 +11,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from adabelief.bench.contenders import BASELINE, CEILING, CONTENDERS
-from adabelief.bench.models import model
-from adabelief.bench.record import Record
-from adabelief.bench.rows import Row, rows, title
+from adabelief_lab.bench.candidates import BASELINE, CEILING, CONTENDERS
+from adabelief_lab.bench.models import model
+from adabelief_lab.bench.record import Record
+from adabelief_lab.bench.rows import Row, rows, title
 
 # Okabe & Ito 2008, darkened for white paper: apart for the colour-blind.
 COLOR = {"ours": "#0068a8", "peer": "#d1540a", "torch": "#555b61"}

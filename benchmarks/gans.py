@@ -23,12 +23,12 @@ from benchmarks.page import command
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adabelief.lab.adversarial import Adversarial
-from adabelief.lab.data import small_images
-from adabelief.lab.environment import environment
-from adabelief.lab.models import dcgan, sngan
-from adabelief.lab.random_state import seed
-from adabelief.lab.workloads import WORKLOADS
+from adabelief_lab.common.environment import environment
+from adabelief_lab.common.rng import seed
+from adabelief_lab.data import small_images
+from adabelief_lab.models import dcgan, sngan
+from adabelief_lab.tasks.gan import Adversarial
+from adabelief_lab.workloads import WORKLOADS
 
 RECORD = Path(__file__).parent.parent / "docs" / "gans.json"
 CLIP, PENALTY = 0.01, 10.0

@@ -29,20 +29,20 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from adabelief.lab.augment import CropAndFlip
-from adabelief.lab.clocks import OptimizerClock
-from adabelief.lab.compare import declare, published
-from adabelief.lab.contract import build, loss_of
-from adabelief.lab.environment import environment
-from adabelief.lab.load import load
-from adabelief.lab.optimizers import make_optimizer
-from adabelief.lab.random_state import generator, seed
-from adabelief.lab.rivals import OptimizerSpec
-from adabelief.lab.study import Run
-from adabelief.lab.supervised import Supervised
-from adabelief.lab.train import _set_lr
-from adabelief.lab.workload import Task
-from adabelief.lab.workloads.cifar import load_splits, prepared
+from adabelief_lab.common.environment import environment
+from adabelief_lab.common.rng import generator, seed
+from adabelief_lab.conduct.compare import declare, published
+from adabelief_lab.declare.study import Run
+from adabelief_lab.declare.workload import Task
+from adabelief_lab.optimizers import OptimizerSpec
+from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.run.timing import OptimizerClock
+from adabelief_lab.run.train import _set_lr
+from adabelief_lab.run.validate import build, loss_of
+from adabelief_lab.tasks.augment import CropAndFlip
+from adabelief_lab.tasks.supervised import Supervised
+from adabelief_lab.workloads.cifar import load_splits, prepared
+from adabelief_lab.workloads.load import load
 
 RECORD = Path(__file__).parent.parent / "docs" / "images.json"
 CPU = torch.device("cpu")

@@ -33,19 +33,19 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
-from adabelief.lab.compare import declare
-from adabelief.lab.contract import build
-from adabelief.lab.environment import environment
-from adabelief.lab.load import Loaded, load
-from adabelief.lab.optimizers import make_optimizer
-from adabelief.lab.random_state import generator
-from adabelief.lab.rivals import resolve
-from adabelief.lab.run_folder import RunFolder
-from adabelief.lab.study import Run
-from adabelief.lab.team import ALONE, Team
-from adabelief.lab.train import Progress, _loop
-from adabelief.lab.workload import Split, Task
-from adabelief.lab.workloads.fashion_mnist import load_splits
+from adabelief_lab.common.environment import environment
+from adabelief_lab.common.process_group import ALONE, Team
+from adabelief_lab.common.rng import generator
+from adabelief_lab.conduct.compare import declare
+from adabelief_lab.declare.study import Run
+from adabelief_lab.declare.workload import Split, Task
+from adabelief_lab.optimizers import resolve
+from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.run.train import Progress, _loop
+from adabelief_lab.run.validate import build
+from adabelief_lab.store.run_folder import RunFolder
+from adabelief_lab.workloads.fashion_mnist import load_splits
+from adabelief_lab.workloads.load import Loaded, load
 
 DOCS = Path(__file__).parent.parent / "docs"
 RECORD, PAGE = DOCS / "loop.json", DOCS / "scaling.md"

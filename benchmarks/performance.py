@@ -15,12 +15,12 @@ from pathlib import Path
 from benchmarks.figure import png
 from benchmarks.reach import reach
 
-from adabelief.bench.contenders import BASELINE, CEILING, CONTENDERS, OURS
-from adabelief.bench.models import model
-from adabelief.bench.ratios import Ratio
-from adabelief.bench.record import Record, read
-from adabelief.bench.rows import Row, load, overhead, rows, title
-from adabelief.update import FOREACH_CPU_BELOW
+from adabelief.step.paths import FOREACH_CPU_BELOW
+from adabelief_lab.bench.candidates import BASELINE, CEILING, CONTENDERS, OURS
+from adabelief_lab.bench.models import model
+from adabelief_lab.bench.ratios import Ratio
+from adabelief_lab.bench.record import Record, read
+from adabelief_lab.bench.rows import Row, load, overhead, rows, title
 
 NOTHING = "–"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from adabelief.bench.contenders import BASELINE, CEILING, OURS
-from adabelief.bench.models import MODELS
-from adabelief.bench.record import Record
-from adabelief.bench.rows import kind, title
+from adabelief_lab.bench.candidates import BASELINE, CEILING, OURS
+from adabelief_lab.bench.models import MODELS
+from adabelief_lab.bench.record import Record
+from adabelief_lab.bench.rows import kind, title
 
 # Largest time of ours in times of torch's fused Adam, one thread.
 FASTER = {

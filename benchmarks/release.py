@@ -30,7 +30,7 @@ from benchmarks.marked import filled
 from torch import Tensor, nn
 
 from adabelief import AdaBelief, release_gradients
-from adabelief.lab.environment import environment
+from adabelief_lab.common.environment import environment
 
 DOCS = Path(__file__).parent.parent / "docs"
 RECORD, PAGE = DOCS / "release.json", DOCS / "release.md"

@@ -32,16 +32,16 @@ from typing import Any
 import torch
 from benchmarks.marked import filled
 
-from adabelief.lab.compare import conduct, declare
-from adabelief.lab.engine import Engine, LocalEngine
-from adabelief.lab.environment import environment
-from adabelief.lab.load import load
-from adabelief.lab.progress import Progress
-from adabelief.lab.progress import table as progress_table
-from adabelief.lab.rivals import OPTIMIZERS, resolve
-from adabelief.lab.store import Store
-from adabelief.lab.study import Result, Run, Study
-from adabelief.lab.train import execute
+from adabelief_lab.common.environment import environment
+from adabelief_lab.conduct.compare import conduct, declare
+from adabelief_lab.conduct.local_engine import Engine, LocalEngine
+from adabelief_lab.conduct.progress import Progress
+from adabelief_lab.conduct.progress import table as progress_table
+from adabelief_lab.declare.study import Result, Run, Study
+from adabelief_lab.optimizers import OPTIMIZERS, resolve
+from adabelief_lab.run.train import execute
+from adabelief_lab.store.study_folder import Store
+from adabelief_lab.workloads.load import load
 
 DOCS = Path(__file__).parent.parent / "docs"
 RECORD, PAGE = DOCS / "scaling.json", DOCS / "scaling.md"
@@ -57,7 +57,7 @@ ENVIRONMENT = environment()
 COMMAND = """
 import atexit, json, sys, time
 from pathlib import Path
-from adabelief.__main__ import main
+from adabelief_lab.__main__ import main
 told = Path(sys.argv.pop(1))
 def tell():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -269,7 +269,7 @@ def _local(root: Path) -> Engine:
 
 
 def _ray(root: Path) -> Engine:
-    from adabelief.lab.ray_engine import RayEngine, ray  # noqa: PLC0415, an extra
+    from adabelief_lab.conduct.ray_engine import RayEngine, ray  # noqa: PLC0415, an extra
 
     if not ray.is_initialized():
         ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="error")

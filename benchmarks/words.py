@@ -25,13 +25,13 @@ from benchmarks.page import command
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from adabelief.lab.carried import Carried
-from adabelief.lab.environment import environment
-from adabelief.lab.load import load
-from adabelief.lab.random_state import seed
-from adabelief.lab.rivals import OptimizerSpec
-from adabelief.lab.workload import Preset
-from adabelief.lab.workloads.words import build
+from adabelief_lab.common.environment import environment
+from adabelief_lab.common.rng import seed
+from adabelief_lab.declare.workload import Preset
+from adabelief_lab.optimizers import OptimizerSpec
+from adabelief_lab.tasks.lstm_lm import Carried
+from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.words import build
 
 RECORD = Path(__file__).parent.parent / "docs" / "words.json"
 LAYERS = (1, 2, 3)

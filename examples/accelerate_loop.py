@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adabelief import AdaBelief
-from adabelief.lab.data.fashion_mnist import embedded
+from adabelief_lab.data.fashion_mnist import embedded
 
 
 def train(accelerator: Accelerator, folder: Path, epochs: range) -> tuple[nn.Module, AdaBelief]:

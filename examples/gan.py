@@ -6,11 +6,11 @@ Run it with: adabelief compare examples/gan.py:workload
 import torch
 from torch import nn
 
-from adabelief.lab.adversarial import WASSERSTEIN, Adversarial
-from adabelief.lab.data import small_images
-from adabelief.lab.features import catalogue
-from adabelief.lab.judge import GENERATION, Judge, labels
-from adabelief.lab.workload import Preset, Split, Workload
+from adabelief_lab.data import small_images
+from adabelief_lab.declare.workload import Preset, Split, Workload
+from adabelief_lab.features import catalogue
+from adabelief_lab.tasks.gan import WASSERSTEIN, Adversarial
+from adabelief_lab.tasks.gan_metrics import GENERATION, Judge, labels
 
 
 def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
-from adabelief.lab.data import sotu
-from adabelief.lab.hugging_face import hugging_face_workload
-from adabelief.lab.workload import Metric, Preset
+from adabelief_lab.data import sotu
+from adabelief_lab.declare.workload import Metric, Preset
+from adabelief_lab.tasks.hugging_face import hugging_face_workload
 
 LENGTH = 64
 

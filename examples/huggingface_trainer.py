@@ -11,7 +11,7 @@ import torch
 from transformers import ConvNextConfig, ConvNextForImageClassification, Trainer, TrainingArguments
 
 from adabelief import AdaBelief
-from adabelief.lab.data.fashion_mnist import embedded
+from adabelief_lab.data.fashion_mnist import embedded
 
 OPTIONS: dict[str, Any] = {"lr": 1e-3, "eps": 1e-16, "weight_decay": 1e-2}
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adabelief import AdaBelief
-from adabelief.lab.data.fashion_mnist import embedded
+from adabelief_lab.data.fashion_mnist import embedded
 
 
 class Classifier(LightningModule):

@@ -8,9 +8,9 @@ from lightning import LightningModule
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
-from adabelief.lab.data.fashion_mnist import embedded
-from adabelief.lab.lightning import Loaders, lightning_workload
-from adabelief.lab.workload import Metric, Preset
+from adabelief_lab.data.fashion_mnist import embedded
+from adabelief_lab.declare.workload import Metric, Preset
+from adabelief_lab.tasks.lightning import Loaders, lightning_workload
 
 
 class Classifier(LightningModule):

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from adabelief import AdaBelief, release_gradients
-from adabelief.lab.data.fashion_mnist import embedded
+from adabelief_lab.data.fashion_mnist import embedded
 
 
 def main() -> nn.Module:

@@ -7,8 +7,8 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from adabelief.lab.supervised import CLASSIFICATION, Supervised
-from adabelief.lab.workload import Preset, Workload
+from adabelief_lab.declare.workload import Preset, Workload
+from adabelief_lab.tasks.supervised import CLASSIFICATION, Supervised
 
 
 def build(preset: Preset, init_seed: int, data_seed: int) -> Supervised:

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adabelief import AdaBelief
-from adabelief.lab.data.fashion_mnist import embedded
+from adabelief_lab.data.fashion_mnist import embedded
 
 
 def images_and_labels(count: int) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from adabelief.lab.workload import Preset
-from adabelief.lab.workloads.fashion_mnist import workload as fashion_mnist
+from adabelief_lab.declare.workload import Preset
+from adabelief_lab.workloads.fashion_mnist import workload as fashion_mnist
 
 workload = replace(
     fashion_mnist,

@@ -6,10 +6,10 @@ import torch
 from benchmarks.small_state import text
 from pydantic import Field
 
-from adabelief.lab.data.text import load_bytes
-from adabelief.lab.models.gpt import GPT
-from adabelief.lab.next_token import NextToken
-from adabelief.lab.workload import Preset, Workload
+from adabelief_lab.data.text import load_bytes
+from adabelief_lab.declare.workload import Preset, Workload
+from adabelief_lab.models.gpt import GPT
+from adabelief_lab.tasks.causal_lm import NextToken
 
 
 class Options(text.Options):

@@ -7,8 +7,8 @@ from benchmarks.small_state import text
 from pydantic import Field
 from torch import Tensor, nn
 
-from adabelief.lab.next_token import NextToken
-from adabelief.lab.workload import Preset, Workload
+from adabelief_lab.declare.workload import Preset, Workload
+from adabelief_lab.tasks.causal_lm import NextToken
 
 
 class Options(text.Options):

@@ -9,7 +9,7 @@ from benchmarks.small_state.study import CONTROL, FLOAT32
 from benchmarks.small_state.updates import FORMATS
 from benchmarks.small_state.verdict import Judgement, judge
 
-from adabelief.lab.analysis.pairings import ALPHA
+from adabelief_lab.analysis.paired_tests import ALPHA
 
 END = "<!-- to here -->"
 

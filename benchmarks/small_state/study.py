@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adabelief.lab.compare import declare
-from adabelief.lab.contract import rehearse
-from adabelief.lab.engine import LocalEngine
-from adabelief.lab.errors import LabError
-from adabelief.lab.load import load
-from adabelief.lab.rivals import OptimizerSpec
-from adabelief.lab.search import LogRange
-from adabelief.lab.store import Store
-from adabelief.lab.study import Result, Run, Study, select
+from adabelief_lab.common.errors import LabError
+from adabelief_lab.conduct.compare import declare
+from adabelief_lab.conduct.local_engine import LocalEngine
+from adabelief_lab.declare.search_space import LogRange
+from adabelief_lab.declare.study import Result, Run, Study, select
+from adabelief_lab.optimizers import OptimizerSpec
+from adabelief_lab.run.validate import rehearse
+from adabelief_lab.store.study_folder import Store
+from adabelief_lab.workloads.load import load
 
 FOLDER = Path(__file__).parent
 WORKLOADS = ("cnn", "lstm", "gpt")

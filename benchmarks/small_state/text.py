@@ -10,10 +10,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from adabelief.lab.data import sotu
-from adabelief.lab.data.words import END, SPLITS, UNKNOWN, words
-from adabelief.lab.next_token import NextToken
-from adabelief.lab.workload import Metric
+from adabelief_lab.data import sotu
+from adabelief_lab.data.words import END, SPLITS, UNKNOWN, words
+from adabelief_lab.declare.workload import Metric
+from adabelief_lab.tasks.causal_lm import NextToken
 
 METRICS = (Metric(name="loss", direction="min", label="loss (nats a token)"),)
 DATA = (

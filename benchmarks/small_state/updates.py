@@ -13,9 +13,9 @@ from benchmarks.small_state.controls import Linear8bit, NearestBfloat16
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
-from adabelief.lab.environment import environment
-from adabelief.lab.random_state import generator
-from adabelief.lab.workloads.fashion_mnist import load_splits
+from adabelief_lab.common.environment import environment
+from adabelief_lab.common.rng import generator
+from adabelief_lab.workloads.fashion_mnist import load_splits
 
 FORMATS: Mapping[str, tuple[type[AdaBelief], dict[str, Any]]] = {
     "bfloat16": (AdaBelief, {"state_dtype": "bfloat16"}),

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from adabelief.lab.analysis.statistics import Interval, paired_test, t_interval
+from adabelief_lab.analysis.statistics import Interval, paired_test, t_interval
 
 Verdict = Literal["within seed noise, bounded", "within seed noise", "outside"]
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
 from adabelief.checkpoint import check_fits, read, translate
-from adabelief.dispatch import check_lazy, check_params
+from adabelief.checkpoint.state_dict import checked_loading, portable_saving
 from adabelief.hyperparameters import Hyperparameters
-from adabelief.loading import checked_loading, portable_saving
-from adabelief.state import EXPONENT, fill, small_state, step_count
+from adabelief.step.dispatch import check_lazy, check_params
+from adabelief.step.state import EXPONENT, fill, small_state, step_count
 from adabelief.stepping import all_parts, check_capture, step_parts
 
 if TYPE_CHECKING:

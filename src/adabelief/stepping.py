@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor
 
-from adabelief.dispatch import Arrays, no_arrays, update
-from adabelief.fast import FastStep
+from adabelief.step.cpu_fast_path import FastStep
+from adabelief.step.dispatch import Arrays, no_arrays, update
 
 if TYPE_CHECKING:
     from adabelief.optimizer import AdaBelief

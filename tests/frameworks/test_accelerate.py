@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
-from adabelief.lab.data.fashion_mnist import embedded
-from frameworks.replay import assert_equal, example, replay
+from adabelief_lab.data.fashion_mnist import embedded
+from replay import assert_equal, example, replay
 
 accelerate = pytest.importorskip("accelerate")
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
-from frameworks.replay import assert_equal, example, replay
+from replay import assert_equal, example, replay
 
 transformers = pytest.importorskip("transformers")
 pytestmark = [

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adabelief import AdaBelief
-from adabelief.lab.data.fashion_mnist import embedded
-from frameworks.replay import assert_equal, example, replay
+from adabelief_lab.data.fashion_mnist import embedded
+from replay import assert_equal, example, replay
 
 lightning = pytest.importorskip("lightning")
 pytestmark = [

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
-from frameworks.replay import assert_equal, example, replay
+from replay import assert_equal, example, replay
 
 pytest.importorskip("skorch")
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from adabelief.checkpoint.dialects import ADAM, BASE, KEPT, OPTIONS, OWN, SILENT, Dialect
-from adabelief.coefficients import rectification
 from adabelief.hyperparameters import Hyperparameters
+from adabelief.step.scalars import rectification
 
 _FIELDS = {option.name: option.default for option in fields(Hyperparameters)}
 

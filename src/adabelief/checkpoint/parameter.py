@@ -12,7 +12,7 @@ from torch import Tensor
 from adabelief.checkpoint.dialects import ADAM, OWN, Dialect
 from adabelief.checkpoint.group import GroupReading
 from adabelief.checkpoint.warm_start import expected_belief
-from adabelief.state import State, step_count
+from adabelief.step.state import State, step_count
 
 HALF = (torch.float16, torch.bfloat16)
 

@@ -1,4 +1,4 @@
-"""Between arithmetic and what is stored, on the GPU: the same bits as adabelief.rounding.
+"""Between arithmetic and what is stored, on the GPU: the same bits as adabelief.low_precision.
 
 Blocks of values are two-dimensional, a row of them sharing one exponent (rounding/e5m3.py).
 Unsigned 32-bit numbers wrap around. Sixteen-bit brain floats are handled as integers: conversions

@@ -1,0 +1,219 @@
+"""plan, check, verify, pack, unpack: before a study, and after it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from adabelief_lab.cli.console import AsJson, console, errors, explained, show_json
+from adabelief_lab.cli.options import (
+    Against,
+    How,
+    OptionsGiven,
+    Out,
+    PresetName,
+    ProcsPerRun,
+    Seeds,
+    Trials,
+    WhatIsTuned,
+    Workers,
+    WorkloadName,
+    as_many,
+    declared,
+)
+from adabelief_lab.conduct.archive import pack as pack_study
+from adabelief_lab.conduct.archive import unpack as unpack_study
+from adabelief_lab.conduct.check_workload import Finding
+from adabelief_lab.conduct.check_workload import check as findings_of
+from adabelief_lab.conduct.compare import results_of
+from adabelief_lab.conduct.estimate import estimate
+from adabelief_lab.conduct.progress import duration
+from adabelief_lab.conduct.verify import Verdict, choose
+from adabelief_lab.conduct.verify import verify as make_again
+from adabelief_lab.run.validate import preset_of, rehearse
+from adabelief_lab.store.study_folder import Store
+from adabelief_lab.workloads.load import load
+
+STATES = {"kept": "green", "broken": "red", "unclear": "yellow"}
+
+
+def plan(
+    workload: WorkloadName = "fashion-mnist",
+    against: Against = None,
+    seeds: Seeds = None,
+    trials: Trials = None,
+    preset: PresetName = "quick",
+    search: WhatIsTuned = None,
+    workers: Workers = None,
+    procs_per_run: ProcsPerRun = None,
+    parallel: How = None,
+    option: OptionsGiven = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A study's folder, whose finished runs are counted.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what `compare` would run with the same options, and about how long. Runs nothing."""
+    with explained():
+        study, loaded, folder = declared(
+            workload,
+            against,
+            preset,
+            out,
+            option,
+            seeds=seeds,
+            trials=trials,
+            search=search,
+            processes=procs_per_run,
+            parallel=parallel,
+        )
+        store = Store(folder)
+        results = results_of(study, store)
+        rehearse(loaded.workload, study.settings)  # its author's mistakes, in words
+        guess = estimate(study, loaded.workload, results)
+        left = study.n_runs - len(results)
+        at_once = workers or as_many(study)
+        seconds = guess.seconds * -(-left // at_once)
+        rows = [
+            {
+                "optimizer": spec.name,
+                "trials": len(study.tune_runs(spec)),
+                "seeds": study.settings.seeds,
+                "searched": list(study.points(spec)[0]),
+            }
+            for spec in study.optimizers
+        ]
+        if as_json:
+            show_json(
+                {
+                    "workload": study.workload,
+                    "preset": study.preset,
+                    "steps": study.settings.steps,
+                    "optimizers": rows,
+                    "runs": study.n_runs,
+                    "finished": len(results),
+                    "workers": at_once,
+                    "seconds_per_run": guess.seconds,
+                    "seconds_left": seconds,
+                    "estimated_from": guess.source,
+                }
+            )
+            return
+        table = Table(title=f"{study.title}, preset {study.preset}", title_justify="left")
+        for head in ("optimizer", "trials", "seeds", "searched"):
+            table.add_column(head, overflow="fold")
+        for row, spec in zip(rows, study.optimizers, strict=True):
+            searched = ", ".join(study.points(spec)[0])
+            table.add_row(spec.label, str(row["trials"]), str(row["seeds"]), searched)
+        console.print(table)
+        console.print(
+            f"{study.n_runs} runs of {study.settings.steps} steps, {len(results)} of them "
+            f"finished in {folder}.\nAbout {duration(guess.seconds)} a run ({guess.source}); with "
+            f"{at_once} workers about {duration(seconds)} left.",
+            highlight=False,
+            markup=False,
+        )
+
+
+def check(
+    workload: WorkloadName,
+    preset: Annotated[
+        str | None, typer.Option(help="Size at which it is tried; its smallest if not given.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a workload's promises: equal seeds give equal runs, a killed run goes on, and more.
+
+    Ends with 1 if one is broken.
+    """
+    sys.path.append(str(Path.cwd()))
+    with explained():
+        loaded = load(workload).workload
+        smallest = min(loaded.presets, key=lambda name: loaded.presets[name].steps)
+        found = []
+        for finding in findings_of(loaded, preset_of(loaded, preset or smallest)):
+            found.append(finding)
+            if not as_json:
+                _print(finding)
+        if as_json:
+            show_json([finding._asdict() for finding in found])
+        broken = sum(finding.state == "broken" for finding in found)
+        if not as_json:
+            console.print(f"{len(found)} promises, {broken} broken.", highlight=False)
+        if broken:
+            raise typer.Exit(1)
+
+
+def _print(finding: Finding) -> None:
+    console.print(f"[{STATES[finding.state]}]{finding.state:8}[/] {finding.promise}")
+    if finding.detail:
+        console.print(f"         {finding.detail}", highlight=False, markup=False, style="dim")
+
+
+def verify(
+    folder: Out,
+    runs: Annotated[int, typer.Option(min=1, help="How many runs are made again.")] = 3,
+    seed: Annotated[int, typer.Option(help="Which: drawn by this seed.")] = 0,
+    workers: Workers = None,
+) -> None:
+    """Make a few random finished runs again and compare them byte for byte. Changes nothing.
+
+    Ends with 1 if one differs.
+    """
+    sys.path.append(str(Path.cwd()))
+    with explained():
+        store = Store(folder)
+        study = store.study()
+        chosen = choose(study, store, runs, seed)
+
+        def show(verdict: Verdict) -> None:
+            state = "[red]differs[/]" if verdict.difference else "[green]same[/]   "
+            name = f"{verdict.run.key} {study.optimizer(verdict.run.optimizer).label}"
+            console.print(f"{state} {name}, {verdict.run.phase}", highlight=False)
+            if verdict.difference:
+                console.print(f"        {verdict.difference}", highlight=False, markup=False)
+
+        reference = study.source or study.workload
+        found = make_again(store, chosen, reference, workers or as_many(study), show)
+        differing = sum(bool(verdict.difference) for verdict in found)
+        console.print(f"{len(found)} runs made again, {differing} differ.", highlight=False)
+        if differing:
+            raise typer.Exit(1)
+
+
+def pack(
+    folder: Out,
+    file: Annotated[
+        Path | None, typer.Argument(help="The archive; FOLDER.zip if not given.")
+    ] = None,
+) -> None:
+    """Put a study and its finished runs into one zip file, for another machine or a paper."""
+    with explained():
+        target = file or folder.with_name(f"{folder.resolve().name}.zip")
+        count = pack_study(Store(folder), target)
+        console.print(f"{count} finished runs: {target}", soft_wrap=True, highlight=False)
+
+
+def unpack(
+    file: Annotated[Path, typer.Argument(help="An archive that `pack` made.")], folder: Out
+) -> None:
+    """Add an archive's runs to a study's folder: the union of both, each run once.
+
+    Ends with 1 if a run is in both and its numbers differ; this folder's are kept.
+    """
+    with explained():
+        merged = unpack_study(file, Store(folder))
+        console.print(
+            f"{merged.added} runs added, {merged.known} were there already.", highlight=False
+        )
+        if merged.contradicting:
+            errors.print(
+                f"{len(merged.contradicting)} runs are in both and differ; those of {folder} are "
+                f"kept: {', '.join(merged.contradicting)}",
+                highlight=False,
+            )
+            raise typer.Exit(1)

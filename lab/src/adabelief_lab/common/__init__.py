@@ -1,0 +1,1 @@
+"""Foundations that know nothing of studies: errors, files, random state, processes, versions."""

@@ -1,0 +1,1 @@
+"""Many runs: plan, engines, progress, and the tools that repeat, check and move a study."""

@@ -1,0 +1,1 @@
+"""What is compared: studies, workloads, optimizers, search spaces, schedules."""

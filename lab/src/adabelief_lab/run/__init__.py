@@ -1,0 +1,1 @@
+"""One run: the training loop, its checkpoints, its limits, and what it notes."""

@@ -1,0 +1,1 @@
+"""Ready-made tasks: a model, its data, its step and its metrics."""

@@ -1,0 +1,1 @@
+"""One step: the choice of a path, the paths, and what a parameter keeps between steps."""
