@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from adabelief_lab.declare.workload import Task
 from adabelief_lab.optimizers import OptimizerSpec
-from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.optimizers.implementations import make_declared_optimizer
 from adabelief_lab.run.timing import OptimizerClock
 
 WARM_UP = 1
@@ -23,7 +23,7 @@ Step = Callable[[int], None]
 def made(spec: OptimizerSpec, model: nn.Module) -> Optimizer:
     """Its optimizer, with what is published."""
     arguments = spec.arguments(spec.published)
-    return make_optimizer(spec, model.parameters(), arguments)
+    return make_declared_optimizer(spec, model.parameters(), arguments)
 
 
 def turns(contenders: Mapping[str, Step], rounds: int) -> dict[str, list[float]]:

@@ -47,10 +47,10 @@ from oracle import Oracle
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 # (parameters, state_dtype, master)
 FORMATS = [
-    (dtype, state_dtype, master)
+    (dtype, state_dtype, master_weights)
     for dtype in (torch.float32, torch.bfloat16, torch.float16)
     for state_dtype in (None, "bfloat16", "8bit")
-    for master in ((None, "split", "stochastic") if dtype == torch.bfloat16 else (None,))
+    for master_weights in ((None, "split", "stochastic") if dtype == torch.bfloat16 else (None,))
 ]
 STEPS = 8  # rectification starts at the sixth
 
@@ -234,10 +234,10 @@ def check_bits(run: Run) -> None:
     if reason is not None:
         raise RuntimeError(reason)
     for capturable in (False, True):
-        for dtype, state_dtype, master in FORMATS:
+        for dtype, state_dtype, master_weights in FORMATS:
             options: dict[str, Any] = {
                 "state_dtype": state_dtype,
-                "master": master,
+                "master_weights": master_weights,
                 "weight_decay": 0.1,
                 "lr": 0.01,
             }
@@ -330,7 +330,7 @@ def check_compile(run: Run) -> None:
 def check_checkpoint(run: Run) -> None:
     """Saved in 8 bits, loaded, and gone on with, equal to not having stopped."""
     made = [run.made([(300,), (1025,)], torch.bfloat16) for _ in range(2)]
-    options: dict[str, Any] = {"state_dtype": "8bit", "master": "split", "fused": True}
+    options: dict[str, Any] = {"state_dtype": "8bit", "master_weights": "split", "fused": True}
     one, other = (AdaBelief(params, **options) for params in made)
     for t in range(4):
         for a, b in zip(*made, strict=True):

@@ -13,8 +13,8 @@ from matplotlib.ticker import LogLocator
 
 from adabelief_lab.bench.candidates import BASELINE, CEILING, CONTENDERS
 from adabelief_lab.bench.models import model
-from adabelief_lab.bench.record import Record
-from adabelief_lab.bench.rows import Row, rows, title
+from adabelief_lab.bench.record import BenchRecord
+from adabelief_lab.bench.rows import TableRow, rows, title
 
 # Okabe & Ito 2008, darkened for white paper: apart for the colour-blind.
 COLOR = {"ours": "#0068a8", "peer": "#d1540a", "torch": "#555b61"}
@@ -36,7 +36,7 @@ STYLE: Any = {
 ACROSS = 3
 
 
-def png(record: Record, threads: int) -> bytes:
+def png(record: BenchRecord, threads: int) -> bytes:
     """The figure as a PNG file: ratios to the baseline with quartiles, a panel for each shape."""
     shapes = record.shapes("speed", threads)
     names = [
@@ -65,7 +65,7 @@ def png(record: Record, threads: int) -> bytes:
         return file.getvalue()
 
 
-def _panel(axes: Axes, found: list[Row], names: list[str], shape: str) -> None:
+def _panel(axes: Axes, found: list[TableRow], names: list[str], shape: str) -> None:
     axes.set_title(model(shape).title)
     axes.set_xscale("log")
     axes.grid(visible=True, axis="x", which="both")

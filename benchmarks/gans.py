@@ -27,7 +27,7 @@ from adabelief_lab.common.environment import environment
 from adabelief_lab.common.rng import seed
 from adabelief_lab.data import small_images
 from adabelief_lab.models import dcgan, sngan
-from adabelief_lab.tasks.gan import Adversarial
+from adabelief_lab.tasks.gan import GANTask
 from adabelief_lab.workloads import WORKLOADS
 
 RECORD = Path(__file__).parent.parent / "docs" / "gans.json"
@@ -58,12 +58,12 @@ def options_of(case: Case) -> dict[str, Any]:
     return {**WORKLOADS[case.workload].presets["quick"].options, **case.options}
 
 
-def task_of(case: Case) -> Adversarial:
+def task_of(case: Case) -> GANTask:
     """The lab's task."""
     workload = WORKLOADS[case.workload]
     preset = workload.presets["quick"].model_copy(update={"options": options_of(case)})
     task = workload.build(preset, 0, 0)
-    assert isinstance(task, Adversarial)
+    assert isinstance(task, GANTask)
     return task
 
 

@@ -35,14 +35,14 @@ from adabelief_lab.conduct.compare import declare, published
 from adabelief_lab.declare.study import Run
 from adabelief_lab.declare.workload import Task
 from adabelief_lab.optimizers import OptimizerSpec
-from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.optimizers.implementations import make_declared_optimizer
 from adabelief_lab.run.timing import OptimizerClock
 from adabelief_lab.run.train import _set_lr
 from adabelief_lab.run.validate import build, loss_of
 from adabelief_lab.tasks.augment import CropAndFlip
 from adabelief_lab.tasks.supervised import Supervised
 from adabelief_lab.workloads.cifar import load_splits, prepared
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 RECORD = Path(__file__).parent.parent / "docs" / "images.json"
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ class Case(NamedTuple):
     def title(self) -> str:
         """As the page calls it."""
         size = "reduced" if self.reduced else "the paper's size"
-        return f"{load(self.workload).workload.title}, {size}"
+        return f"{load_workload(self.workload).workload.title}, {size}"
 
 
 NETWORKS = ("vgg11", "resnet34", "densenet121")
@@ -94,7 +94,7 @@ def by_hand(run: Run, task: Task, optimizer: Optimizer) -> None:
 
 def lab(run: Run, task: Task, optimizer: Optimizer) -> None:
     """The lab's steps; rows and checkpoints are in docs/scaling.md."""
-    workload, optimizers = load(run.workload).workload, {"model": optimizer}
+    workload, optimizers = load_workload(run.workload).workload, {"model": optimizer}
     for index in range(run.steps):
         _set_lr(optimizers, run, index)
         loss_of(workload, task.step(index, optimizers))
@@ -105,7 +105,7 @@ CONTENDERS: Mapping[str, Callable[[Run, Task, Optimizer], None]] = {"bare": by_h
 
 def run_of(case: Case, spec: OptimizerSpec) -> Run:
     """That optimizer's run at that size."""
-    loaded = load(case.workload)
+    loaded = load_workload(case.workload)
     study = declare(loaded, "smoke", published(loaded.workload))
     options = {
         **study.settings.options, "reduced": case.reduced, "hold_out": False,
@@ -118,14 +118,14 @@ def run_of(case: Case, spec: OptimizerSpec) -> Run:
 
 def begun(run: Run) -> tuple[Task, Optimizer]:
     """The task and its optimizer."""
-    task = build(load(run.workload).workload, run)
+    task = build(load_workload(run.workload).workload, run)
     params = task.modules["model"].parameters()
-    return task, make_optimizer(run, params, run.hyperparameters)
+    return task, make_declared_optimizer(run, params, run.hyperparameters)
 
 
 def loops(case: Case, rounds: int) -> dict[str, list[float]]:
     """CPU seconds of every contender in every round."""
-    run = run_of(case, published(load(case.workload).workload)[0])
+    run = run_of(case, published(load_workload(case.workload).workload)[0])
     found: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     weights: Tensor | None = None
     for number in range(rounds + WARM_UP):
@@ -147,7 +147,7 @@ def loops(case: Case, rounds: int) -> dict[str, list[float]]:
 
 def parts(case: Case, rounds: int) -> dict[str, dict[str, float]]:
     """For each optimizer: median seconds of a batch, of the optimizer's step, of all of a step."""
-    specs = published(load(case.workload).workload)
+    specs = published(load_workload(case.workload).workload)
     tasks = {spec.name: begun(run_of(case, spec)) for spec in specs}
     times: dict[str, dict[str, list[float]]] = {
         name: {"batch": [], "optimizer": [], "all": []} for name in tasks
@@ -187,7 +187,7 @@ def record_of(rounds: int) -> dict[str, Any]:
 def page(record: Mapping[str, Any]) -> str:
     """The tables in Markdown."""
     facts, cases = record["machine"], record["cases"]
-    labels = {each.name: each.label for each in published(load("cifar10-vgg11").workload)}
+    labels = {each.name: each.label for each in published(load_workload("cifar10-vgg11").workload)}
     lines = [
         "# The lab's loop on the paper's CIFAR networks",
         "",

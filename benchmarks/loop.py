@@ -34,23 +34,23 @@ from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from adabelief_lab.common.environment import environment
-from adabelief_lab.common.process_group import ALONE, Team
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup
 from adabelief_lab.common.rng import generator
 from adabelief_lab.conduct.compare import declare
 from adabelief_lab.declare.study import Run
 from adabelief_lab.declare.workload import Split, Task
 from adabelief_lab.optimizers import resolve
-from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.optimizers.implementations import make_declared_optimizer
 from adabelief_lab.run.train import Progress, _loop
 from adabelief_lab.run.validate import build
 from adabelief_lab.store.run_folder import RunFolder
 from adabelief_lab.workloads.fashion_mnist import load_splits
-from adabelief_lab.workloads.load import Loaded, load
+from adabelief_lab.workloads.load import Loaded, load_workload
 
 DOCS = Path(__file__).parent.parent / "docs"
 RECORD, PAGE = DOCS / "loop.json", DOCS / "scaling.md"
 BEGIN, END = "<!-- written by benchmarks/loop.py -->", "<!-- to here, loop -->"
-WORKLOAD = load("fashion-mnist").workload
+WORKLOAD = load_workload("fashion-mnist").workload
 
 
 class Case(NamedTuple):
@@ -97,7 +97,7 @@ class WithoutFiles(RunFolder):
         """Forget the rows."""
         return 0
 
-    def save(self, state: Mapping[str, Any], team: Team = ALONE) -> None:
+    def save(self, state: Mapping[str, Any], group: ProcessGroup = SINGLE) -> None:
         """Forget the checkpoint."""
 
 
@@ -195,7 +195,7 @@ def measure(case: Case, rounds: int, scratch: Path) -> dict[str, list[dict[str, 
         for name in random.sample(list(CONTENDERS), len(CONTENDERS)):
             task = Timed(build(WORKLOAD, each))
             params = task.modules["model"].parameters()
-            optimizer = make_optimizer(run, params, run.hyperparameters)
+            optimizer = make_declared_optimizer(run, params, run.hyperparameters)
             gc.collect()
             with tempfile.TemporaryDirectory(dir=scratch) as folder:
                 start = now()

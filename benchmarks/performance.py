@@ -19,13 +19,13 @@ from adabelief.step.paths import FOREACH_CPU_BELOW
 from adabelief_lab.bench.candidates import BASELINE, CEILING, CONTENDERS, OURS
 from adabelief_lab.bench.models import model
 from adabelief_lab.bench.ratios import Ratio
-from adabelief_lab.bench.record import Record, read
-from adabelief_lab.bench.rows import Row, load, overhead, rows, title
+from adabelief_lab.bench.record import BenchRecord, read_record
+from adabelief_lab.bench.rows import TableRow, overhead, rows, thread_load, title
 
 NOTHING = "–"
 
 
-def page(record: Record, source: str, picture: str) -> str:
+def page(record: BenchRecord, source: str, picture: str) -> str:
     """The page in Markdown.
 
     Args:
@@ -47,7 +47,7 @@ def page(record: Record, source: str, picture: str) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _head(record: Record, source: str, picture: str) -> str:
+def _head(record: BenchRecord, source: str, picture: str) -> str:
     whole = "" if record.complete else " **The run was stopped: not all is here.**"
     threads = record.threads()
     shown = f"\n\n![Times of a step, one thread]({picture})" if 1 in threads else ""
@@ -64,7 +64,7 @@ def _head(record: Record, source: str, picture: str) -> str:
     )
 
 
-def _machine(record: Record) -> str:
+def _machine(record: BenchRecord) -> str:
     facts = record.machine
     caches = ", ".join(f"{level} {size}" for level, size in facts.get("caches", {}).items())
     versions = ", ".join(f"{name} {number}" for name, number in facts.get("versions", {}).items())
@@ -80,7 +80,7 @@ def _machine(record: Record) -> str:
     return "\n".join(lines)
 
 
-def _reach(record: Record) -> str:
+def _reach(record: BenchRecord) -> str:
     lines = [
         (one.what, one.target, one.measured, {True: "yes", False: "**no**", None: NOTHING}[one.yes])
         for one in reach(record)
@@ -92,7 +92,7 @@ def _reach(record: Record) -> str:
     )
 
 
-def _speed(record: Record, threads: int) -> str:
+def _speed(record: BenchRecord, threads: int) -> str:
     shapes = record.shapes("speed", threads)
     by_shape = {
         shape: {row.name: row for row in rows(record, "speed", shape, threads)} for shape in shapes
@@ -106,7 +106,7 @@ def _speed(record: Record, threads: int) -> str:
     return f"## {much}\n\n{_table(heads, lines)}"
 
 
-def _cell(row: Row | None) -> str:
+def _cell(row: TableRow | None) -> str:
     return NOTHING if row is None else _ratio(row.ratio)
 
 
@@ -115,7 +115,7 @@ def _ratio(ratio: Ratio) -> str:
     return f"{ratio.median:.{digits}f} ({ratio.low:.{digits}f}–{ratio.high:.{digits}f})"
 
 
-def _ceiling(record: Record) -> str:
+def _ceiling(record: BenchRecord) -> str:
     """How near to the memory's speed those come that move 28 bytes per parameter."""
     columns = [
         (shape, threads)
@@ -150,7 +150,7 @@ def _percent(ratio: Ratio | None) -> str:
     return f"{100 * ratio.median:.0f} ({100 * ratio.low:.0f}–{100 * ratio.high:.0f})"
 
 
-def _overhead(record: Record) -> str:
+def _overhead(record: BenchRecord) -> str:
     found = overhead(record)
     if not found:
         return ""
@@ -162,7 +162,7 @@ def _overhead(record: Record) -> str:
     )
 
 
-def _memory(record: Record) -> str:
+def _memory(record: BenchRecord) -> str:
     if not record.memory:
         return ""
     lines = []
@@ -180,7 +180,7 @@ def _memory(record: Record) -> str:
     )
 
 
-def _paths(record: Record) -> str:
+def _paths(record: BenchRecord) -> str:
     """Where the loop overtakes foreach: for machines without the kernel."""
     shapes = record.shapes("paths", 1)
     if not shapes:
@@ -202,12 +202,12 @@ def _paths(record: Record) -> str:
     )
 
 
-def _rounds(record: Record) -> str:
+def _rounds(record: BenchRecord) -> str:
     lines = []
     for threads in record.threads():
         for shape in record.shapes("speed", threads):
             heat = record.heat("speed", shape, threads, BASELINE)
-            busy = load(record, "speed", shape, threads)
+            busy = thread_load(record, "speed", shape, threads)
             if heat is None:
                 continue
             fewest = min(
@@ -239,7 +239,7 @@ def _rounds(record: Record) -> str:
     )
 
 
-def _limits(record: Record) -> str:
+def _limits(record: BenchRecord) -> str:
     left_out = "".join(f"\n- Left out: {name}: {why}" for name, why in record.left_out.items())
     most = max(record.threads(), default=1)
     return (
@@ -268,7 +268,7 @@ def main() -> None:
         sys.exit("usage: python -m benchmarks.performance RECORD.json")
     source = Path(sys.argv[1])
     try:
-        record = read(source)
+        record = read_record(source)
     except ValueError as error:
         sys.exit(str(error))
     picture = source.with_suffix(".png")

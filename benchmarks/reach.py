@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from adabelief_lab.bench.candidates import BASELINE, CEILING, OURS
 from adabelief_lab.bench.models import MODELS
-from adabelief_lab.bench.record import Record
+from adabelief_lab.bench.record import BenchRecord
 from adabelief_lab.bench.rows import kind, title
 
 # Largest time of ours in times of torch's fused Adam, one thread.
@@ -38,7 +38,7 @@ class Reached:
     yes: bool | None
 
 
-def reach(record: Record) -> list[Reached]:
+def reach(record: BenchRecord) -> list[Reached]:
     """Every target, in the order it was set."""
     return [
         *_faster(record),
@@ -49,12 +49,12 @@ def reach(record: Record) -> list[Reached]:
     ]
 
 
-def _faster(record: Record) -> Iterator[Reached]:
+def _faster(record: BenchRecord) -> Iterator[Reached]:
     for shape, limit in FASTER.items():
         yield _at_most(OURS, shape, limit, record)
 
 
-def _at_most(name: str, shape: str, limit: float, record: Record) -> Reached:
+def _at_most(name: str, shape: str, limit: float, record: BenchRecord) -> Reached:
     what = f"{title(name)}: {MODELS[shape].title}, × {title(BASELINE)}"
     ratio = record.ratio("speed", shape, 1, name, BASELINE)
     if ratio is None:
@@ -62,7 +62,7 @@ def _at_most(name: str, shape: str, limit: float, record: Record) -> Reached:
     return Reached(what, f"≤ {limit:.2f}", f"{ratio.median:.3f}", ratio.median <= limit)
 
 
-def _of_ceiling(record: Record) -> Iterator[Reached]:
+def _of_ceiling(record: BenchRecord) -> Iterator[Reached]:
     for shape in LARGE:
         what = f"{title(OURS)}: {MODELS[shape].title}, of the {title(CEILING)}"
         target = f"≥ {100 * OF_CEILING:.0f} %"
@@ -73,7 +73,7 @@ def _of_ceiling(record: Record) -> Iterator[Reached]:
             yield Reached(what, target, f"{100 * part.median:.1f} %", part.median >= OF_CEILING)
 
 
-def _peers(record: Record) -> Iterator[Reached]:
+def _peers(record: BenchRecord) -> Iterator[Reached]:
     for shape in FASTER:
         what = f"fastest other AdaBelief: {MODELS[shape].title}, × ours"
         target = f"≥ {SLOWER_PEERS:g}"
@@ -90,7 +90,7 @@ def _peers(record: Record) -> Iterator[Reached]:
             yield _missing(what, target)
 
 
-def _state(record: Record) -> Iterator[Reached]:
+def _state(record: BenchRecord) -> Iterator[Reached]:
     for name, limit in STATE.items():
         what = f"{title(name)}: bytes of state per parameter, to two decimals"
         found = record.footprint(name)

@@ -41,7 +41,7 @@ from adabelief_lab.declare.study import Result, Run, Study
 from adabelief_lab.optimizers import OPTIMIZERS, resolve
 from adabelief_lab.run.train import execute
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 DOCS = Path(__file__).parent.parent / "docs"
 RECORD, PAGE = DOCS / "scaling.json", DOCS / "scaling.md"
@@ -88,7 +88,7 @@ def study(size: int) -> Study:
     names = ["adabelief", *given[given.index("--against") + 1].split(",")]
     _, trials, seeds = SIZES[size]
     return declare(
-        load(WORKLOAD), "quick", resolve(names), trials=trials, seeds=seeds, search="space"
+        load_workload(WORKLOAD), "quick", resolve(names), trials=trials, seeds=seeds, search="space"
     )
 
 
@@ -258,7 +258,7 @@ class InThisProcess(Engine):
     def ended(self, timeout: float) -> Iterator[tuple[Run, str]]:
         """Execute the next run."""
         run = self._waiting.popleft()
-        yield run, execute(self._store.folder(run), run, load(WORKLOAD).workload)
+        yield run, execute(self._store.folder(run), run, load_workload(WORKLOAD).workload)
 
     def stop(self) -> None:
         """Nothing to stop."""
@@ -285,7 +285,9 @@ ENGINES: Mapping[str, tuple[str, Callable[[Path], Engine]]] = {
 
 def real(name: str, count: int, root: Path) -> dict[str, Any]:
     """Seconds of `count` real runs, one after the other, beside those of their training."""
-    declared = declare(load(WORKLOAD), "smoke", resolve(["adabelief"]), trials=count + 1, seeds=1)
+    declared = declare(
+        load_workload(WORKLOAD), "smoke", resolve(["adabelief"]), trials=count + 1, seeds=1
+    )
     store = Store(root)
     store.open(declared)
     first, *others = declared.tune_runs(declared.optimizers[0])

@@ -29,8 +29,8 @@ from adabelief_lab.common.environment import environment
 from adabelief_lab.common.rng import seed
 from adabelief_lab.declare.workload import Preset
 from adabelief_lab.optimizers import OptimizerSpec
-from adabelief_lab.tasks.lstm_lm import Carried
-from adabelief_lab.workloads.load import load
+from adabelief_lab.tasks.lstm_lm import LSTMLanguageModel
+from adabelief_lab.workloads.load import load_workload
 from adabelief_lab.workloads.words import build
 
 RECORD = Path(__file__).parent.parent / "docs" / "words.json"
@@ -66,7 +66,7 @@ class Plain(nn.Module):
         return linear(x, self.embedding.weight, self.bias), after
 
 
-def task_of(layers: int, options: Mapping[str, float]) -> Carried:
+def task_of(layers: int, options: Mapping[str, float]) -> LSTMLanguageModel:
     """The lab's task; every piece has the same length, so that words can be counted."""
     sized = {"text": "sotu", "layers": layers, "length": LENGTH, "batch_size": COLUMNS, **options}
     task = build(Preset(steps=1, eval_every=1, trials=1, seeds=1, options=sized), 0, 0)
@@ -77,7 +77,7 @@ def task_of(layers: int, options: Mapping[str, float]) -> Carried:
 
 def specs_of(layers: int) -> tuple[OptimizerSpec, ...]:
     """Who is compared at that depth; AdaBelief is the first."""
-    return load(f"ptb-lstm{layers}").workload.published
+    return load_workload(f"ptb-lstm{layers}").workload.published
 
 
 def by_hand(layers: int) -> Step:

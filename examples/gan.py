@@ -9,11 +9,11 @@ from torch import nn
 from adabelief_lab.data import small_images
 from adabelief_lab.declare.workload import Preset, Split, Workload
 from adabelief_lab.features import catalogue
-from adabelief_lab.tasks.gan import WASSERSTEIN, Adversarial
-from adabelief_lab.tasks.gan_metrics import GENERATION, Judge, labels
+from adabelief_lab.tasks.gan import WASSERSTEIN, GANTask
+from adabelief_lab.tasks.gan_metrics import GENERATION, ImageQuality, labels
 
 
-def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
+def build(preset: Preset, init_seed: int, data_seed: int) -> GANTask:
     """Two perceptrons on clothes of 28 x 28 pixels."""
     images = small_images.load("fashion", hold_out=True)
     torch.manual_seed(init_seed)  # weights depend on this seed only
@@ -26,13 +26,13 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
         nn.Flatten(), nn.Linear(28 * 28, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(0)
     )
 
-    def judge(split: Split) -> Judge:
+    def judge(split: Split) -> ImageQuality:
         """Against images that are not trained on, by a network that knows clothes."""
         real = {"valid": images.valid, "test": images.test}[split].images
         extractor = catalogue.load(preset.options["features"])
-        return Judge(extractor, real, samples=samples, replicates=20)
+        return ImageQuality(extractor, real, samples=samples, replicates=20)
 
-    return Adversarial(
+    return GANTask(
         (painter, critic), images.train, judge, WASSERSTEIN, latent=latent, size=28,
         batch_size=32, data_seed=data_seed, samples=samples, clip=0.1,
     )  # fmt: skip

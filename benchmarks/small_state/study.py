@@ -12,9 +12,9 @@ from adabelief_lab.conduct.local_engine import LocalEngine
 from adabelief_lab.declare.search_space import LogRange
 from adabelief_lab.declare.study import Result, Run, Study, select
 from adabelief_lab.optimizers import OptimizerSpec
-from adabelief_lab.run.validate import rehearse
+from adabelief_lab.run.validate import dry_run
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 FOLDER = Path(__file__).parent
 WORKLOADS = ("cnn", "lstm", "gpt")
@@ -49,9 +49,9 @@ def conduct(
         LabError: a run failed, or float32 state diverged at every learning rate or at a seed.
     """
     reference = f"{FOLDER / name}.py:workload"
-    loaded = load(reference)
+    loaded = load_workload(reference)
     study = declare(loaded, preset, CONTENDERS)
-    rehearse(loaded.workload, study.settings)
+    dry_run(loaded.workload, study.settings)
     store = Store(root / name)
     store.open(study)
     engine = LocalEngine(store.root, reference, workers)

@@ -5,7 +5,7 @@ from importlib.metadata import version
 from adabelief.gradient_release import release_gradients as release_gradients
 from adabelief.hyperparameters import Hyperparameters as Hyperparameters
 from adabelief.optimizer import AdaBelief as AdaBelief
-from adabelief.param_groups import describe as describe
+from adabelief.param_groups import describe_groups as describe_groups
 from adabelief.param_groups import param_groups as param_groups
 from adabelief.recipes import recipes as recipes
 from adabelief.schedules import ExponentialBeta1 as ExponentialBeta1

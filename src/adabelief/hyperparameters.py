@@ -56,7 +56,7 @@ class Hyperparameters:
     capturable: bool = False
     differentiable: bool = False
     state_dtype: str | torch.dtype | None = None
-    master: str | None = None
+    master_weights: str | None = None
 
     def __post_init__(self) -> None:
         _check_number("lr", _value("lr", self.lr), "[0, inf)")
@@ -71,7 +71,7 @@ class Hyperparameters:
         for name in ("foreach", "fused"):
             _check_kind(name, getattr(self, name), (True, False, None))
         _check_choice("state_dtype", self.state_dtype, STATE_DTYPES)
-        _check_choice("master", self.master, MASTERS)
+        _check_choice("master_weights", self.master_weights, MASTERS)
         self._check_together()
 
     def _check_together(self) -> None:
@@ -80,7 +80,7 @@ class Hyperparameters:
             msg = "fused and foreach cannot both be True: each is a way to run the same step"
             raise ValueError(msg)
         in_place = {"foreach": self.foreach, "fused": self.fused}
-        rounding = {"state_dtype": self.state_dtype, "master": self.master}
+        rounding = {"state_dtype": self.state_dtype, "master_weights": self.master_weights}
         for name, value in {**in_place, **rounding}.items():
             if self.differentiable and value:
                 allowed = "None or False" if name in in_place else "None"

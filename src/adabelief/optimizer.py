@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, ParamsT
 
-from adabelief.checkpoint import check_fits, read, translate
+from adabelief.checkpoint import check_fits, read_checkpoint, translate
 from adabelief.checkpoint.state_dict import checked_loading, portable_saving
 from adabelief.hyperparameters import Hyperparameters
 from adabelief.step.dispatch import check_lazy, check_params
@@ -74,9 +74,9 @@ class AdaBelief(Optimizer):
             and losses be computed from clones of them (examples/meta_learning.py).
         state_dtype: "bfloat16" keeps m and s in 2 bytes each, "8bit" s in 1 (docs/small_state.md);
             None in 4. s is rounded at random, reproducibly, since to nearest it would stand still.
-        master: what bfloat16 parameters lack of float32: "split" keeps the other sixteen bits as
-            state, so that they move as float32 parameters would; "stochastic" rounds at random;
-            None to nearest, which loses steps below 2⁻⁹ of a parameter.
+        master_weights: what bfloat16 parameters lack of float32: "split" keeps the other sixteen
+            bits as state, so that they move as float32 parameters would; "stochastic" rounds at
+            random; None to nearest, which loses steps below 2⁻⁹ of a parameter.
 
     Raises:
         ValueError: an option is out of range; the message has name, value and range.
@@ -112,7 +112,7 @@ class AdaBelief(Optimizer):
         capturable: bool = False,
         differentiable: bool = False,
         state_dtype: str | torch.dtype | None = None,
-        master: str | None = None,
+        master_weights: str | None = None,
     ) -> None:
         checked = Hyperparameters(
             lr=lr,
@@ -132,7 +132,7 @@ class AdaBelief(Optimizer):
             capturable=capturable,
             differentiable=differentiable,
             state_dtype=state_dtype,
-            master=master,
+            master_weights=master_weights,
         )
         super().__init__(params, {f.name: getattr(checked, f.name) for f in fields(checked)})
 
@@ -166,7 +166,7 @@ class AdaBelief(Optimizer):
                 or has options that have no counterpart. Nothing given is ever changed.
             TypeError: an option is of the wrong kind or not known.
         """
-        translation = translate(read(checkpoint), source=source, options=options)
+        translation = translate(read_checkpoint(checkpoint), source=source, options=options)
         optimizer = cls(params, **options)
         check_fits(translation.state_dict, optimizer.param_groups)
         optimizer.load_state_dict(translation.state_dict)
@@ -285,7 +285,7 @@ class AdaBelief(Optimizer):
             # The parameter stands for what it does not have: the lists go side by side.
             if small_state(group) == "8bit":
                 exponents.append(state.get(EXPONENT, param))
-            if group["master"] == "split":
+            if group["master_weights"] == "split":
                 master_bits.append(state.get("master_bits", param))
             steps.append(state["step"])
 

@@ -168,7 +168,7 @@ def _check_pattern(pattern: str, names: Sequence[str]) -> None:
     raise ValueError(msg)
 
 
-def describe(groups: Optimizer | Sequence[Mapping[str, Any]]) -> str:
+def describe_groups(groups: Optimizer | Sequence[Mapping[str, Any]]) -> str:
     """Return a table of parameter groups: options, tensors, elements and names, as plain text.
 
     Options that are the same in all groups are in the last lines. Numbers within names are drawn

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from adabelief import AdaBelief, Hyperparameters, reference
-from adabelief.checkpoint import SOURCES, read, translate, warm_start
+from adabelief.checkpoint import SOURCES, read_checkpoint, translate, warm_start
 from adabelief.checkpoint.warm_start import LEAST_VARIANCE, expected_belief
 from oracle import DEFAULTS, Oracle, as_array, close, unit
 from paths import DOCS, VECTORS
@@ -721,7 +721,7 @@ def test_a_source_that_is_not_the_checkpoints_is_refused() -> None:
 def test_the_only_optimizer_in_a_training_checkpoint_is_found(key: str) -> None:
     saved = recorded()
     for whole in ({key: saved, "model": {"weight": torch.ones(2)}, "epoch": 3}, {key: [saved]}):
-        assert read(whole) is saved
+        assert read_checkpoint(whole) is saved
 
 
 def test_files_are_read_from_any_kind_of_path(tmp_path: Path) -> None:

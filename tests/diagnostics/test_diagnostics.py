@@ -115,7 +115,7 @@ def test_the_floor_is_the_identity_of_the_paper_s_recursion() -> None:
     found = diagnostics.optimizer(optimizer).whole
     assert found.floor == pytest.approx(math.sqrt(1e-10 / 1e-3) + 1e-10, rel=1e-9)
     assert found.step_size[2] == pytest.approx(1e-3 / found.floor, rel=1e-9)
-    assert (found.at_floor, found.silent) == (1.0, 1.0)
+    assert (found.at_floor, found.no_gradient) == (1.0, 1.0)
 
 
 def test_the_eps_that_is_advised_frees_the_elements() -> None:
@@ -131,15 +131,15 @@ def test_the_eps_that_is_advised_frees_the_elements() -> None:
 
 
 CASES: dict[str, tuple[Gradients, int, dict[str, Any]]] = {
-    "broken": (lambda step: torch.full((4,), math.inf if step == 3 else 1.0), 20, {}),
+    "non_finite": (lambda step: torch.full((4,), math.inf if step == 3 else 1.0), 20, {}),
     "floor": (noise(500, scale=1e-4), 100, {"eps": 1e-8}),
-    "long": (lambda step: torch.ones(50), 500, {}),
-    "silent": (lambda step: torch.zeros(50), 50, {}),
+    "large_step": (lambda step: torch.ones(50), 500, {}),
+    "no_gradient": (lambda step: torch.zeros(50), 50, {}),
     "uniform": (lambda step: torch.full((50,), float(step % 2)), 400, {}),
     "sign": (noise(500, mean=100.0), 200, {"lr": 1e-3}),
-    "tall": (noise(50), 12, {"lr": 0.5, "betas": (0.5, 0.9)}),
-    "still": (noise(50), 50, {"lr": 1e-10}),
-    "young": (noise(50), 4, {}),
+    "large_update": (noise(50), 12, {"lr": 0.5, "betas": (0.5, 0.9)}),
+    "frozen_weights": (noise(50), 50, {"lr": 1e-10}),
+    "too_early": (noise(50), 4, {}),
 }
 
 
@@ -192,8 +192,10 @@ def test_parameters_alike_are_named_together() -> None:
         for index, param in enumerate(params):
             param.grad = noise(100)(13 * step + index).float() if index > 4 else torch.zeros(100)
         optimizer.step()
-    silent = [f for f in diagnostics.optimizer(optimizer).findings() if f.kind == "silent"]
-    assert [finding.name for finding in silent] == ["0.0, 0.1, 0.2 and 2 more"]
+    no_gradient = [
+        f for f in diagnostics.optimizer(optimizer).findings() if f.kind == "no_gradient"
+    ]
+    assert [finding.name for finding in no_gradient] == ["0.0, 0.1, 0.2 and 2 more"]
 
 
 @pytest.mark.parametrize("limit", [None, 4096, 500])
@@ -364,7 +366,7 @@ def test_the_command_shows_a_checkpoint_as_table_json_and_page(tmp_path: Path) -
 
 
 def test_a_broken_state_is_shown_too(tmp_path: Path) -> None:
-    optimizer, _ = trained(CASES["broken"][0], 10)
+    optimizer, _ = trained(CASES["non_finite"][0], 10)
     path, html = saved(tmp_path / "c.pt", optimizer), tmp_path / "page.html"
     told = CliRunner().invoke(app, ["inspect", str(path), "--json", "--html", str(html)])
     assert told.exit_code == 0, told.output

@@ -83,9 +83,9 @@ def test_small_state_and_masters_are_rounded_in_shards_as_in_the_whole() -> None
     ]
     run(jobs.fully_sharded, ranks=2, cases=small)
     masters: list[Options] = [
-        {"master": "split"},
-        {"master": "stochastic"},
-        {"master": "split", "state_dtype": "bfloat16", "foreach": True},
+        {"master_weights": "split"},
+        {"master_weights": "stochastic"},
+        {"master_weights": "split", "state_dtype": "bfloat16", "foreach": True},
     ]
     run(jobs.fully_sharded, ranks=2, cases=masters, dtype=torch.bfloat16)
     run(jobs.data_parallel, ranks=2, ways=[{}], cases=[{"state_dtype": "8bit"}, *small])

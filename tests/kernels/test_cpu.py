@@ -553,16 +553,16 @@ def test_no_pointer_is_kept_from_step_to_step(
 
 
 def test_what_an_option_left_behind_is_not_used_later() -> None:
-    """master="split", off and on again: bits of an earlier parameter would move the new one."""
+    """Off and on again: the bits of an earlier parameter would move the new one."""
 
     def run(fused: bool) -> Tensor:
         param = nn.Parameter(random(600, dtype=torch.bfloat16))
-        optimizer = AdaBelief([param], lr=1e-3, master="split", fused=fused)
-        for t, master in enumerate(["split", "split", None, None, "split"]):
-            optimizer.param_groups[0]["master"] = master
+        optimizer = AdaBelief([param], lr=1e-3, master_weights="split", fused=fused)
+        for t, master_weights in enumerate(["split", "split", None, None, "split"]):
+            optimizer.param_groups[0]["master_weights"] = master_weights
             param.grad = random(600, seed=t, dtype=torch.bfloat16)
             optimizer.step()
-            assert ("master_bits" in optimizer.state[param]) == (master is not None)
+            assert ("master_bits" in optimizer.state[param]) == (master_weights is not None)
         bits = optimizer.state[param]["master_bits"]
         return (param.detach().view(torch.int16).int() << 16) + bits.int()
 
@@ -586,12 +586,12 @@ def mixed(is_fused: bool | None, kernel: str | None = None, **more: Any) -> list
         {"feasible_set": Box(-0.25, 0.25)},
         {"state_dtype": "bfloat16"},
         {"state_dtype": "8bit", "weight_decay": 0.1},
-        {"master": "split"},
-        {"state_dtype": "bfloat16", "master": "stochastic"},
+        {"master_weights": "split"},
+        {"state_dtype": "bfloat16", "master_weights": "stochastic"},
     ]
     for i, group in enumerate(groups):
         dtypes: tuple[torch.dtype, ...] = MIXED[1:] if "state_dtype" in group else MIXED
-        dtypes = dtypes[:-1] if "master" in group else dtypes
+        dtypes = dtypes[:-1] if "master_weights" in group else dtypes
         group["params"] = [
             nn.Parameter(random(257 + 1000 * j, seed=i + 10 * j, dtype=dtype))
             for j, dtype in enumerate(dtypes)
@@ -646,8 +646,11 @@ def large(count: int, formats: Mapping[str, Any], dtype: torch.dtype) -> list[Te
         ({}, torch.float32),
         ({"state_dtype": "bfloat16"}, torch.float32),
         ({"state_dtype": "8bit"}, torch.float32),
-        ({"state_dtype": "bfloat16", "master": "split"}, torch.bfloat16),
-        ({"state_dtype": "8bit", "master": "stochastic", "clip_update": 0.5}, torch.bfloat16),
+        ({"state_dtype": "bfloat16", "master_weights": "split"}, torch.bfloat16),
+        (
+            {"state_dtype": "8bit", "master_weights": "stochastic", "clip_update": 0.5},
+            torch.bfloat16,
+        ),
     ],
     ids=str,
 )
@@ -678,7 +681,7 @@ def test_instruction_sets_do_not_change_a_bit(size: int, options: str) -> None:
     amsgrad, coupled = options == "amsgrad", options == "coupled"
     scalars += (coupled, amsgrad, options != "unadapted")
 
-    def run(kernel: str, dtype: torch.dtype, state_dtype: int, master: int) -> list[Tensor]:
+    def run(kernel: str, dtype: torch.dtype, state_dtype: int, master_weights: int) -> list[Tensor]:
         wide = torch.float64 if dtype == torch.float64 else torch.float32
         first = torch.bfloat16 if state_dtype else wide
         second = torch.uint8 if state_dtype == 2 else first
@@ -691,13 +694,13 @@ def test_instruction_sets_do_not_change_a_bit(size: int, options: str) -> None:
             exp_avg_var.clamp(max=255).to(second),
             random(size, seed=4).abs().to(second) if amsgrad else None,
             exponents if state_dtype == 2 else None,
-            random(size, seed=5).mul(9999).to(torch.int16) if master == 1 else None,
+            random(size, seed=5).mul(9999).to(torch.int16) if master_weights == 1 else None,
         ]
         if size > 2:
             assert arrays[1] is not None
             arrays[1][size // 2], arrays[1][size // 3] = float("nan"), float("inf")
         rows = cpu.batch()
-        assert rows.append(tuple(arrays), amsgrad, state_dtype, master, 123, 456, 0)  # type: ignore[arg-type]
+        assert rows.append(tuple(arrays), amsgrad, state_dtype, master_weights, 123, 456, 0)  # type: ignore[arg-type]
         assert rows.run([scalars], kernel)
         return [array for array in arrays if array is not None]
 
@@ -705,9 +708,9 @@ def test_instruction_sets_do_not_change_a_bit(size: int, options: str) -> None:
         for state_dtype in (0, 1, 2) if dtype != torch.float64 else (0,):
             if amsgrad and state_dtype == 2:
                 continue
-            for master in (0, 1, 2) if dtype == torch.bfloat16 else (0,):
-                baseline = run("baseline", dtype, state_dtype, master)
-                fastest = run("", dtype, state_dtype, master)
+            for master_weights in (0, 1, 2) if dtype == torch.bfloat16 else (0,):
+                baseline = run("baseline", dtype, state_dtype, master_weights)
+                fastest = run("", dtype, state_dtype, master_weights)
                 for own, expected in zip(fastest, baseline, strict=True):
                     bits = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
                     view = bits[own.element_size()]

@@ -98,7 +98,7 @@ def group_of(**options: Any) -> dict[str, Any]:
 def launch(
     dtype: torch.dtype = torch.float32,
     state_dtype: str | None = None,
-    master: str | None = None,
+    master_weights: str | None = None,
     traced: bool = False,
     sizes: tuple[int, ...] = (4096, 5),
     **options: Any,
@@ -117,10 +117,12 @@ def launch(
     step: Any = torch.empty((), dtype=torch.int64, device="cuda") if traced else 3
     storage = Storage(
         state_dtype,
-        master,
+        master_weights,
         exponents if state_dtype == "8bit" else (),
-        made(torch.int16) if master == "split" else (),
-        [key(n, step) for n in range(len(sizes))] if state_dtype or master == "stochastic" else (),
+        made(torch.int16) if master_weights == "split" else (),
+        [key(n, step) for n in range(len(sizes))]
+        if state_dtype or master_weights == "stochastic"
+        else (),
     )
     c = coefficients(group, 3)
     if traced:
@@ -147,10 +149,10 @@ LAUNCHES: Mapping[str, Mapping[str, Any]] = {
     "float16": {"dtype": torch.float16},
     "bfloat16 state": {"state_dtype": "bfloat16", **EVERYTHING},
     "8-bit state": {"state_dtype": "8bit"},
-    "8-bit state, split": {"dtype": torch.bfloat16, "state_dtype": "8bit", "master": "split"},
-    "bfloat16 state, stochastic": {
-        "dtype": torch.bfloat16, "state_dtype": "bfloat16", "master": "stochastic", "traced": True,
-    },
+    "8-bit state, split": {"dtype": torch.bfloat16, "state_dtype": "8bit", "master_weights":
+    "split"}, "bfloat16 state, stochastic": {
+        "dtype": torch.bfloat16, "state_dtype": "bfloat16", "master_weights": "stochastic",
+    "traced": True, },
 }  # fmt: skip
 
 
@@ -318,14 +320,14 @@ WIDTHS = {8: {"v2.b64": 2}, 4: {"v4.b32": 1}, 2: {"v2.b32": 1}, 1: {}}  # of fou
 def traffic(
     dtype: torch.dtype = torch.float32,
     state_dtype: str | None = None,
-    master: str | None = None,
+    master_weights: str | None = None,
     amsgrad: bool = False,
     **_: Any,
 ) -> tuple[Counter[str], Counter[str]]:
     """Vectors of a thread's four elements: of every array once, the gradient only read."""
     first = 2 if state_dtype else 8 if dtype == torch.float64 else 4
     written = [dtype.itemsize, first, 1 if state_dtype == "8bit" else first]
-    written += [first] * amsgrad + [2] * (master == "split")
+    written += [first] * amsgrad + [2] * (master_weights == "split")
     loaded, stored = Counter(WIDTHS[dtype.itemsize]), Counter[str]()
     for size in written:
         loaded += Counter(WIDTHS[size])

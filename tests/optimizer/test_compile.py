@@ -183,8 +183,8 @@ def test_several_groups_with_their_own_options_compile() -> None:
     [
         (torch.float32, {"state_dtype": "bfloat16"}),
         (torch.float32, {"state_dtype": "8bit"}),
-        (torch.bfloat16, {"state_dtype": "bfloat16", "master": "split"}),
-        (torch.bfloat16, {"state_dtype": "8bit", "master": "stochastic"}),
+        (torch.bfloat16, {"state_dtype": "bfloat16", "master_weights": "split"}),
+        (torch.bfloat16, {"state_dtype": "8bit", "master_weights": "stochastic"}),
     ],
 )
 def test_small_state_compiles_to_the_same_bits(

@@ -172,15 +172,15 @@ def test_every_path(options: Options) -> None:
     [
         {"state_dtype": "bfloat16"},
         {"state_dtype": "8bit"},
-        {"master": "split"},
-        {"master": "stochastic"},
-        {"master": "stochastic", "state_dtype": "8bit", "rectify": True},
+        {"master_weights": "split"},
+        {"master_weights": "stochastic"},
+        {"master_weights": "stochastic", "state_dtype": "8bit", "rectify": True},
     ],
     ids=str,
 )
 def test_small_state_rounds_by_the_same_random_bits(options: Options, fused: bool) -> None:
     """They depend on the parameter's number in the optimizer, which a hook must know."""
-    dtype = torch.bfloat16 if "master" in options else torch.float32
+    dtype = torch.bfloat16 if "master_weights" in options else torch.float32
     pair = Pair(lambda: Tied().to(dtype), partial(numbered, fused=fused, **options))
     for step in range(STEPS):
         pair.step(next_letter(step))

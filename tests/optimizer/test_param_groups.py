@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
-from adabelief.param_groups import describe, param_groups
+from adabelief.param_groups import describe_groups, param_groups
 
 
 def names(made: list[dict[str, Any]]) -> list[list[str]]:
@@ -341,29 +341,33 @@ all groups: lr=0.001, betas=(0.9, 0.99), foreach=None"""
 def test_the_table_of_groups() -> None:
     options: dict[str, Any] = {"lr": torch.tensor(1e-3), "betas": (0.9, 0.99), "foreach": None}
     made = param_groups(convolutional(), 0.1, **options)
-    assert describe(made) == TABLE
-    said = describe(AdaBelief(made)).splitlines()
+    assert describe_groups(made) == TABLE
+    said = describe_groups(AdaBelief(made)).splitlines()
     assert said[:3] == TABLE.splitlines()[:3]
     assert said[3].startswith("all groups: lr=0.001, betas=(0.9, 0.99), foreach=None, eps=1e-16, ")
     assert (
-        describe(torch.optim.AdamW(param_groups(convolutional(), 0.1))).splitlines()[:3] == said[:3]
+        describe_groups(torch.optim.AdamW(param_groups(convolutional(), 0.1))).splitlines()[:3]
+        == said[:3]
     )
 
 
 def test_the_table_of_unnamed_parameters_and_of_different_keys() -> None:
     weight, bias = torch.ones(1000, 2, requires_grad=True), torch.ones(2, requires_grad=True)
     listed = [{"params": [weight], "lr": 0.5}, {"params": bias, "name": "biases", "lr": 0.25}]
-    assert describe(listed) == (
+    assert describe_groups(listed) == (
         "group    lr    name  tensors  elements  names\n"
         "0       0.5       -        1     2,000  unnamed (1000, 2)\n"
         "1      0.25  biases        1         2  unnamed (2,)"
     )
-    assert describe([{"params": []}]) == "group  tensors  elements  names\n0            0         0"
+    assert (
+        describe_groups([{"params": []}])
+        == "group  tensors  elements  names\n0            0         0"
+    )
 
 
 def test_long_lists_of_names_are_folded_between_names() -> None:
     model = nn.Transformer(8, 2, 2, 2, 16, batch_first=True)
-    lines = describe(param_groups(model, 0.1)).splitlines()
+    lines = describe_groups(param_groups(model, 0.1)).splitlines()
     assert all(len(line) <= 100 for line in lines)
     start = lines[0].index("names")
     assert all(line[:start].isspace() for line in lines[2:4])

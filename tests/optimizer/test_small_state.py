@@ -28,11 +28,11 @@ SMALL: Mapping[str, Options] = {
     "8bit": {"state_dtype": "8bit"},
 }
 MASTERS: Mapping[str, Options] = {
-    "split": {"master": "split"},
-    "stochastic": {"master": "stochastic"},
-    "split, bfloat16": {"master": "split", "state_dtype": "bfloat16"},
-    "stochastic, bfloat16": {"master": "stochastic", "state_dtype": "bfloat16"},
-    "split, 8bit": {"master": "split", "state_dtype": "8bit"},
+    "split": {"master_weights": "split"},
+    "stochastic": {"master_weights": "stochastic"},
+    "split, bfloat16": {"master_weights": "split", "state_dtype": "bfloat16"},
+    "stochastic, bfloat16": {"master_weights": "stochastic", "state_dtype": "bfloat16"},
+    "split, 8bit": {"master_weights": "split", "state_dtype": "8bit"},
     "none, bfloat16": {"state_dtype": "bfloat16"},
 }
 SOME = ("plain", "coupled", "recipe CIFAR", "rectify, clip", "clip, decoupled", "betas small",
@@ -56,7 +56,7 @@ def small_parity(
     """Each step, from the numbers that are stored, is the reference's step but for one rounding."""
     oracle = Oracle(params, traced=path in TRACED)
     half = params[0].dtype == torch.bfloat16
-    master = formats.get("master") if half else None
+    master_weights = formats.get("master_weights") if half else None
     small, amsgrad = formats.get("state_dtype"), bool(options.get("amsgrad"))
     params = [param.requires_grad_() for param in params]
     run = BACKENDS[path]({**formats, **options}, params, rows)
@@ -65,18 +65,18 @@ def small_parity(
     for grads, states in zip(rows, run, strict=True):
         oracle.advance(as_vector(grads), options)
         truth, bound = oracle.state, oracle.bound
-        if master == "split":
+        if master_weights == "split":
             pairs = zip(params, states, strict=True)
             theta = as_vector([bfloat16.join(p.detach(), s["master_bits"]) for p, s in pairs])
             grain = zero
         else:
             theta = as_vector(params)
-            grain = np.abs(truth.param) * (eps16 if master else u16) * half + 1e-38 * half
+            grain = np.abs(truth.param) * (eps16 if master_weights else u16) * half + 1e-38 * half
         between(theta, truth.param, bound.param * (1 + eps16), grain * (1 + eps16), "param")
         for state in states:
             assert set(state) == {"step", "exp_avg", "exp_avg_var"} | (
                 {EXPONENT} if small == "8bit" else set()
-            ) | ({"master_bits"} if master == "split" else set()) | (
+            ) | ({"master_bits"} if master_weights == "split" else set()) | (
                 {"max_exp_avg_var"} if amsgrad else set()
             )
         first = as_vector([state["exp_avg"] for state in states])
@@ -130,11 +130,13 @@ def test_small_state_follows_the_reference(path: str, small: str, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["plain", "coupled", "rectify, clip"])
-@pytest.mark.parametrize("master", MASTERS)
+@pytest.mark.parametrize("master_weights", MASTERS)
 @every_path
-def test_bfloat16_parameters_follow_the_reference(path: str, master: str, name: str) -> None:
+def test_bfloat16_parameters_follow_the_reference(
+    path: str, master_weights: str, name: str
+) -> None:
     params = shaped(torch.bfloat16)
-    small_parity(path, MASTERS[master], BY_NAME[name].options, params, rows_for(params, 3))
+    small_parity(path, MASTERS[master_weights], BY_NAME[name].options, params, rows_for(params, 3))
 
 
 EXACT = {"betas": (0.5, 0.5), "eps": 0.0, "lr": 0.0}
@@ -143,7 +145,7 @@ EXACT = {"betas": (0.5, 0.5), "eps": 0.0, "lr": 0.0}
 @pytest.mark.parametrize("formats", [*SMALL.values(), *MASTERS.values()], ids=str)
 def test_the_same_random_bits_on_every_path(formats: Options) -> None:
     """Small integers and halves: the arithmetic is exact, so that all bits stored must agree."""
-    dtype = torch.bfloat16 if "master" in formats else torch.float32
+    dtype = torch.bfloat16 if "master_weights" in formats else torch.float32
     kept: list[list[Mapping[str, Tensor]]] = []
     for path in PATHS:
         random = torch.Generator().manual_seed(4)
@@ -165,7 +167,7 @@ def test_the_same_random_bits_on_every_path(formats: Options) -> None:
 @pytest.mark.parametrize("formats", [*SMALL.values(), *MASTERS.values()], ids=str)
 @pytest.mark.parametrize("fused", [True, False])
 def test_a_resumed_run_is_bit_equal(formats: Options, fused: bool) -> None:
-    dtype = torch.bfloat16 if "master" in formats else torch.float32
+    dtype = torch.bfloat16 if "master_weights" in formats else torch.float32
     random = torch.Generator().manual_seed(5)
     whole = [normal(*size)(random, dtype).requires_grad_() for size in ((700,), (3, 5), (2,))]
     optimizer = AdaBelief(whole, lr=0.01, fused=fused, **formats)
@@ -265,7 +267,7 @@ def test_split_masters_move_as_float32_parameters_do() -> None:
     plain = start.clone().requires_grad_()
     optimizers = [
         AdaBelief([wide], lr=1e-5),
-        AdaBelief([narrow], lr=1e-5, master="split"),
+        AdaBelief([narrow], lr=1e-5, master_weights="split"),
         AdaBelief([plain], lr=1e-5),
     ]
     for _ in range(50):
@@ -284,7 +286,10 @@ def test_stochastic_masters_move_by_the_right_amount_on_average() -> None:
     n, steps = 400_000, 50
     wide = torch.ones(n, requires_grad=True)
     narrow = torch.ones(n, dtype=torch.bfloat16, requires_grad=True)
-    optimizers = AdaBelief([wide], lr=1e-5), AdaBelief([narrow], lr=1e-5, master="stochastic")
+    optimizers = (
+        AdaBelief([wide], lr=1e-5),
+        AdaBelief([narrow], lr=1e-5, master_weights="stochastic"),
+    )
     for t in range(steps):
         grad = torch.full((n,), 1.0 if t % 2 else 3.0)
         wide.grad, narrow.grad = grad, grad.bfloat16()
@@ -302,13 +307,13 @@ def test_stochastic_masters_move_by_the_right_amount_on_average() -> None:
         (ValueError, "state_dtype must be None, 'bfloat16', torch.bfloat16 or '8bit'",
          {"state_dtype": "float16"}),
         (TypeError, "state_dtype must be", {"state_dtype": 8}),
-        (ValueError, "master must be None, 'split' or 'stochastic', got 'float32'",
-         {"master": "float32"}),
+        (ValueError, "master_weights must be None, 'split' or 'stochastic', got 'float32'",
+         {"master_weights": "float32"}),
         (ValueError, "with amsgrad=True, got '8bit'", {"state_dtype": "8bit", "amsgrad": True}),
         (ValueError, "state_dtype must be None with differentiable=True",
          {"state_dtype": "bfloat16", "differentiable": True}),
-        (ValueError, "master must be None with differentiable=True",
-         {"master": "split", "differentiable": True}),
+        (ValueError, "master_weights must be None with differentiable=True",
+         {"master_weights": "split", "differentiable": True}),
         (ValueError, "fused and foreach cannot both be True", {"fused": True, "foreach": True}),
         (ValueError, "fused must be None or False with differentiable=True",
          {"fused": True, "differentiable": True}),
@@ -325,8 +330,10 @@ def test_parameters_that_an_option_is_not_for_are_refused() -> None:
     for dtype in (torch.float64, torch.complex64):
         with pytest.raises(ValueError, match=f"state_dtype must be None for parameters of {dtype}"):
             AdaBelief([torch.zeros(2, dtype=dtype)], state_dtype="bfloat16")
-    with pytest.raises(ValueError, match=r"master must be None for parameters of torch\.float16"):
-        AdaBelief([torch.zeros(2, dtype=torch.float16)], master="split")
+    with pytest.raises(
+        ValueError, match=r"master_weights must be None for parameters of torch\.float16"
+    ):
+        AdaBelief([torch.zeros(2, dtype=torch.float16)], master_weights="split")
     embedding = torch.nn.Embedding(5, 3, sparse=True)
     optimizer = AdaBelief(embedding.parameters(), state_dtype="bfloat16")
     embedding(torch.tensor([1])).sum().backward()
@@ -336,7 +343,7 @@ def test_parameters_that_an_option_is_not_for_are_refused() -> None:
 
 @pytest.mark.parametrize("formats", [*SMALL.values(), *MASTERS.values()], ids=str)
 def test_projections_get_the_wide_numbers(formats: Options) -> None:
-    dtype = torch.bfloat16 if "master" in formats else torch.float32
+    dtype = torch.bfloat16 if "master_weights" in formats else torch.float32
     seen = []
 
     class Ball(L2Ball):

@@ -86,7 +86,7 @@ options = st.fixed_dictionaries(
         "maximize": st.booleans(),
         "feasible_set": st.sampled_from([None, None, Box(-0.25, 0.5)]),
         "state_dtype": st.sampled_from([None, None, "bfloat16", "8bit"]),
-        "master": st.sampled_from([None, None, "split", "stochastic"]),
+        "master_weights": st.sampled_from([None, None, "split", "stochastic"]),
     }
 )
 
@@ -101,7 +101,7 @@ def groups(draw: Callable[..., Any]) -> list[dict[str, Any]]:
         if group["state_dtype"] is not None:
             dtypes.remove(torch.float64)
             group["amsgrad"] &= group["state_dtype"] != "8bit"
-        if group["master"] is not None:
+        if group["master_weights"] is not None:
             dtypes.remove(torch.float16)
         members = st.tuples(
             layouts(),
@@ -115,7 +115,7 @@ def groups(draw: Callable[..., Any]) -> list[dict[str, Any]]:
         # What overlaps is updated in an order that torch's own paths do not agree on; sums alone do
         # not depend on it, and those of half precision do: foreach widens all before it adds.
         for group in found:
-            group.update(weight_decay=0.0, feasible_set=None, master=None)
+            group.update(weight_decay=0.0, feasible_set=None, master_weights=None)
             group["members"] = [
                 (replace(layout, buffer=None) if dtype in NARROW else layout, dtype, kind)
                 for layout, dtype, kind in group["members"]

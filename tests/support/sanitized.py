@@ -38,7 +38,7 @@ def filled(count: int, dtype: torch.dtype, scale: float = 1.0) -> Tensor:
     return exact(count, dtype).copy_(values.clamp(-30_000, 30_000))
 
 
-def arrays(size: int, of_param: torch.dtype, of_grad: torch.dtype, state: int, master: int,
+def arrays(size: int, of_param: torch.dtype, of_grad: torch.dtype, state: int, master_weights: int,
            amsgrad: bool) -> tuple[Any, ...]:  # fmt: skip
     wide = torch.float64 if of_param == torch.float64 else torch.float32
     first = torch.bfloat16 if state else wide
@@ -53,7 +53,7 @@ def arrays(size: int, of_param: torch.dtype, of_grad: torch.dtype, state: int, m
         exact(size, second).copy_(codes if state == 2 else codes / 256),
         most,
         exact(len(exponents), torch.uint8).copy_(exponents) if state == 2 else None,
-        filled(size, torch.int16, 9999) if master == 1 else None,
+        filled(size, torch.int16, 9999) if master_weights == 1 else None,
     )
 
 
@@ -62,8 +62,10 @@ def formats() -> int:
     wide, narrow = torch.float64, (torch.float32, torch.bfloat16, torch.float16)
     pairs = [(wide, wide), *product(narrow, narrow)]
     done = 0
-    for (of_param, of_grad), state, master, size in product(pairs, range(3), range(3), SIZES):
-        if (of_param == wide and state) or (master and of_param != torch.bfloat16):
+    for (of_param, of_grad), state, master_weights, size in product(
+        pairs, range(3), range(3), SIZES
+    ):
+        if (of_param == wide and state) or (master_weights and of_param != torch.bfloat16):
             continue
         for kernel, amsgrad, coupled, adaptive, clip in product(
             ("", "baseline"), (False, True), (False, True), (True, False), (INFINITE, 0.5)
@@ -71,11 +73,11 @@ def formats() -> int:
             if (amsgrad and state == 2) or (size > 600 and (coupled or not adaptive)):
                 continue
             rows = cpu.batch()
-            own = arrays(size, of_param, of_grad, state, master, amsgrad)
+            own = arrays(size, of_param, of_grad, state, master_weights, amsgrad)
             if size > 2:
                 own[1][size // 2] = float("nan")
                 own[1][size - 1] = INFINITE
-            assert rows.append(own, amsgrad, state, master, 2**32 - 1, 2**32 - 2, 0)
+            assert rows.append(own, amsgrad, state, master_weights, 2**32 - 1, 2**32 - 2, 0)
             scalars = (*SCALARS, clip, -INFINITE, INFINITE, coupled, amsgrad, adaptive)
             assert rows.run([scalars], kernel)
             done += 1

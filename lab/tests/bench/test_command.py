@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from adabelief_lab.bench.machine import cores
-from adabelief_lab.bench.record import read
+from adabelief_lab.bench.record import read_record
 from adabelief_lab.cli import app
 from processes import run, start
 
@@ -48,7 +48,7 @@ def test_quick_measures_everybody_in_seconds(tmp_path: Path) -> None:
         "Adam, fused", "AdaBelief, loop", "adabelief-pytorch",
     ):  # fmt: skip
         assert said in shown
-    record = read(out)
+    record = read_record(out)
     assert record.complete
     assert record.finished >= record.started
     assert record.shapes("speed") == ["364x1024", "1000x64"]
@@ -124,7 +124,7 @@ def test_a_peer_that_is_missing_is_left_out_and_named(tmp_path: Path) -> None:
         "--out", str(out),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    left_out = read(out).left_out
+    left_out = read_record(out).left_out
     assert 'pip install "adabelief[bench]"' in left_out["adabelief-pytorch"]
     assert "Left out: adabelief-pytorch: " in ended.stderr
     assert "adabelief-pytorch" not in ended.stdout
@@ -154,7 +154,7 @@ def test_stopped_it_shows_and_keeps_what_it_has(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGINT)
     shown, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
-    record = read(out)
+    record = read_record(out)
     assert not record.complete
     assert record.finished == ""
     assert {heat.shape for heat in record.heats} == {"1x9"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from adabelief_lab.bench.ratios import Ratio, paired, quartiles
-from adabelief_lab.bench.record import Footprint, Heat, Part, Record, read
-from adabelief_lab.bench.rows import count, heading, load, overhead, rows
+from adabelief_lab.bench.record import BenchRecord, Footprint, Heat, Part, read_record
+from adabelief_lab.bench.rows import count, heading, overhead, rows, thread_load
 
 
 def heat(seconds: dict[str, list[float]], **facts: Any) -> Heat:
@@ -20,8 +20,10 @@ def heat(seconds: dict[str, list[float]], **facts: Any) -> Heat:
     return Heat(**{**values, **facts, "seconds": seconds})
 
 
-def record(*heats: Heat, memory: tuple[Footprint, ...] = ()) -> Record:
-    return Record(command="it", started="now", machine={}, heats=list(heats), memory=list(memory))
+def record(*heats: Heat, memory: tuple[Footprint, ...] = ()) -> BenchRecord:
+    return BenchRecord(
+        command="it", started="now", machine={}, heats=list(heats), memory=list(memory)
+    )
 
 
 def test_ratios_are_formed_within_a_round_before_the_median_is_taken() -> None:
@@ -80,7 +82,7 @@ def test_rows_are_sorted_and_say_how_near_the_ceiling_is() -> None:
 
 def test_a_contender_of_two_heats_is_shown_with_the_most_rounds() -> None:
     near = heat({"adam-fused": [1.0] * 4, "fused": [0.5] * 4})
-    far = heat({"adam-fused": [1.0], "fused": [0.9], "timm": [9.0]}, load=(0.1, 1.0))
+    far = heat({"adam-fused": [1.0], "fused": [0.9], "timm": [9.0]}, thread_load=(0.1, 1.0))
     both = record(far, near)
     shown = {row.name: row for row in rows(both, "speed", "16m", 1)}
     assert (shown["fused"].ratio.median, shown["fused"].ratio.rounds) == (0.5, 4)
@@ -91,8 +93,8 @@ def test_a_contender_of_two_heats_is_shown_with_the_most_rounds() -> None:
     assert beside.median == 10.0
     assert both.ratio("speed", "16m", 2, "timm", "fused") is None
     assert both.ratio("speed", "gpt2", 1, "fused", "adam-fused") is None
-    assert load(both, "speed", "16m", 1) == (0.1, 1.5)
-    assert load(both, "speed", "16m", 2) is None
+    assert thread_load(both, "speed", "16m", 1) == (0.1, 1.5)
+    assert thread_load(both, "speed", "16m", 2) is None
 
 
 def test_the_overhead_of_a_tensor_is_what_a_further_one_adds() -> None:
@@ -127,14 +129,14 @@ def test_a_record_comes_back_from_its_file(tmp_path: Path) -> None:
     whole = record(heat({"fused": [0.001, 2.0], "timm": [3.0, 4e-7]}))
     path = tmp_path / "record.json"
     path.write_text(whole.json_text())
-    assert read(path) == whole
+    assert read_record(path) == whole
     assert '"fused": [0.001, 2.0]' in path.read_text(), "a contender's times are one line"
 
 
 def test_what_is_no_record_is_named(tmp_path: Path) -> None:
     path = tmp_path / "it.json"
     with pytest.raises(ValueError, match=r"it\.json cannot be read: No such file"):
-        read(path)
+        read_record(path)
     path.write_text('{"command": "x", "started": "x", "machine": {}, "heats": 3}')
     with pytest.raises(ValueError, match=r"it\.json is no record of adabelief bench: heats: "):
-        read(path)
+        read_record(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from adabelief_lab.bench.record import Footprint, Heat, Record
+from adabelief_lab.bench.record import BenchRecord, Footprint, Heat
 from paths import ROOT
 
 # Ratios to the baseline's 1.0 that differ everywhere: none can stand for another.
@@ -26,7 +26,7 @@ def heat(shape: str, threads: int, times: dict[str, float], rounds: int, **facts
     return Heat(**{**values, **facts}, shape=shape, threads=threads, seconds=seconds)
 
 
-def made(**changed: Any) -> Record:
+def made(**changed: Any) -> BenchRecord:
     heats = [
         heat("16m", 1, NEAR, 8),
         heat("16m", 1, FAR, 3),
@@ -52,7 +52,7 @@ def made(**changed: Any) -> Record:
         "heats": heats,
         "memory": memory,
     }
-    return Record(**{**values, **changed})
+    return BenchRecord(**{**values, **changed})
 
 
 @pytest.fixture

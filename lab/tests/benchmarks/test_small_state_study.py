@@ -16,10 +16,10 @@ from adabelief import AdaBelief
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.declare.search_space import LogRange
 from adabelief_lab.declare.workload import Workload
-from adabelief_lab.run.validate import rehearse
+from adabelief_lab.run.validate import dry_run
 from adabelief_lab.tasks import causal_lm
 from adabelief_lab.tasks.causal_lm import windows
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 from paths import ROOT
 
 FOLDER = ROOT / "benchmarks" / "small_state"
@@ -53,13 +53,13 @@ def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Modules]:
 
 
 def workload(name: str) -> Workload:
-    return load(f"{FOLDER / name}.py:workload").workload
+    return load_workload(f"{FOLDER / name}.py:workload").workload
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_workloads_keep_the_contract(name: str) -> None:
     found = workload(name)
-    rehearse(found, found.presets["smoke"])
+    dry_run(found, found.presets["smoke"])
     assert found.presets["study"].seeds >= 5
 
 

@@ -151,12 +151,12 @@ def workload(task: type[Good], **changes: object) -> Workload:
 
 def test_a_good_workload_keeps_every_promise() -> None:
     found = list(check(workload(Good), PRESET))
-    assert len({finding.promise for finding in found}) == len(found) == PROMISES
-    assert [(finding.state, finding.detail) for finding in found] == [("kept", "")] * PROMISES
+    assert len({finding.check for finding in found}) == len(found) == PROMISES
+    assert [(finding.state, finding.detail) for finding in found] == [("passed", "")] * PROMISES
 
 
 @pytest.mark.parametrize(
-    ("task", "promise", "detail"),
+    ("task", "name", "detail"),
     [
         (UnseededWeights, "equal seeds give equal weights", "differ in model.0.weight"),
         (DataSeedInWeights, "the data seed does not touch the weights", "changed model.0.weight"),
@@ -171,31 +171,31 @@ def test_a_good_workload_keeps_every_promise() -> None:
         (Raises, "Evaluation only looks", "FileNotFoundError: no test data here"),
     ],
 )
-def test_a_broken_promise_is_named(task: type[Good], promise: str, detail: str) -> None:
-    broken = [each for each in check(workload(task), PRESET) if each.state == "broken"]
-    (finding,) = [each for each in broken if each.promise.startswith(promise)]
+def test_a_failed_check_is_named(task: type[Good], name: str, detail: str) -> None:
+    broken = [each for each in check(workload(task), PRESET) if each.state == "failed"]
+    (finding,) = [each for each in broken if each.check.startswith(name)]
     assert detail in finding.detail
 
 
 @pytest.mark.parametrize(
-    ("task", "promise", "detail"),
+    ("task", "name", "detail"),
     [
         (DrawsWhileEvaluating, "evaluation draws no random numbers", "global generators"),
         (OneSplit, "valid and test are different data", "the same examples?"),
     ],
 )
-def test_what_may_be_right_is_only_asked(task: type[Good], promise: str, detail: str) -> None:
+def test_what_may_be_right_is_only_asked(task: type[Good], name: str, detail: str) -> None:
     found = list(check(workload(task), PRESET))
-    (finding,) = [each for each in found if each.state != "kept"]
-    assert (finding.promise, finding.state) == (promise, "unclear")
+    (finding,) = [each for each in found if each.state != "passed"]
+    assert (finding.check, finding.state) == (name, "inconclusive")
     assert detail in finding.detail
 
 
 def test_a_metric_in_the_wrong_direction_is_asked_about() -> None:
     upside_down = (Metric(name="accuracy", direction="min"), CLASSIFICATION[1])
     found = list(check(workload(Good, metrics=upside_down), PRESET))
-    (finding,) = [each for each in found if each.state != "kept"]
-    assert finding.promise == "the primary metric improves in its direction"
+    (finding,) = [each for each in found if each.state != "passed"]
+    assert finding.check == "the primary metric improves in its direction"
     assert 'declared is direction="min"' in finding.detail
 
 
@@ -205,7 +205,7 @@ def test_what_cannot_be_built_ends_the_check() -> None:
         raise OSError(msg)
 
     (finding,) = check(workload(Good, build=build), PRESET)
-    assert finding.state == "broken"
+    assert finding.state == "failed"
     assert "OSError: no such data" in finding.detail
 
 
@@ -214,6 +214,6 @@ def test_the_command_says_what_it_found_and_ends_with_it() -> None:
     ended = runner.invoke(app, ["check", f"{TINY}:workload", "--json"])
     found = json.loads(ended.stdout)
     assert len(found) == PROMISES
-    assert ended.exit_code == int(any(each["state"] == "broken" for each in found))
+    assert ended.exit_code == int(any(each["state"] == "failed" for each in found))
     shown = runner.invoke(app, ["check", f"{TINY}:workload"])
-    assert f"{PROMISES} promises" in shown.stdout
+    assert f"{PROMISES} checks" in shown.stdout

@@ -18,7 +18,7 @@ from adabelief_lab.declare.study import Result
 from adabelief_lab.optimizers import resolve
 from adabelief_lab.run import crash_counter
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 from lab_paths import FAULTY
 from processes import run, start, wait_until
 
@@ -107,7 +107,7 @@ def test_who_is_ended_by_others_takes_back_one_attempt_and_no_more(tmp_path: Pat
 
 
 def test_two_versions_of_the_code_are_refused_with_the_difference(tmp_path: Path) -> None:
-    study = declare(load("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]))
+    study = declare(load_workload("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]))
     store = Store(tmp_path)
     store.open(study)
     store.open(study)

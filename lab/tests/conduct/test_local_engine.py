@@ -14,7 +14,7 @@ from adabelief_lab.conduct.compare import conduct, declare, results_of
 from adabelief_lab.conduct.local_engine import MAX_DEATHS, LocalEngine
 from adabelief_lab.optimizers import resolve
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 from lab_paths import TINY
 from processes import wait_until
 
@@ -38,7 +38,7 @@ workload = Workload("deadly", build, metrics, "accuracy", presets)
 
 def test_runs_submitted_after_the_workers_were_killed_are_executed(tmp_path: Path) -> None:
     reference = f"{TINY}:workload"
-    study = declare(load(reference), "smoke", resolve(["adabelief"]), trials=2, seeds=1)
+    study = declare(load_workload(reference), "smoke", resolve(["adabelief"]), trials=2, seeds=1)
     store = Store(tmp_path)
     first, second = study.tune_runs(study.optimizers[0])
     engine = LocalEngine(tmp_path, reference, workers=1)
@@ -60,7 +60,7 @@ def test_workers_that_keep_dying_end_the_study_with_a_message(tmp_path: Path) ->
     file = tmp_path / "deadly.py"
     file.write_text(DEADLY)
     reference = f"{file}:workload"
-    study = declare(load(reference), "only", resolve(["sgd"]))
+    study = declare(load_workload(reference), "only", resolve(["sgd"]))
     store = Store(tmp_path / "out")
     store.open(study)
     engine = LocalEngine(store.root, reference, workers=1)

@@ -13,12 +13,14 @@ from adabelief_lab.declare.search_space import point_text
 from adabelief_lab.declare.study import Result, Run, Study, plan, select
 from adabelief_lab.optimizers import Search, resolve
 from adabelief_lab.run.validate import preset_of
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 
 @pytest.fixture
 def study() -> Study:
-    return declare(load("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]), trials=3, seeds=2)
+    return declare(
+        load_workload("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]), trials=3, seeds=2
+    )
 
 
 def ended(value: float | None, status: str = "ok") -> Result:
@@ -84,7 +86,9 @@ def test_selection_follows_the_direction_of_the_metric(study: Study) -> None:
 
 @pytest.mark.parametrize("search", ["space", "paper"])
 def test_other_searches_choose_a_whole_point(search: Search) -> None:
-    study = declare(load("fashion-mnist"), "smoke", resolve(["adamw", "sgd"]), search=search)
+    study = declare(
+        load_workload("fashion-mnist"), "smoke", resolve(["adamw", "sgd"]), search=search
+    )
     sizes = [len(study.tune_runs(spec)) for spec in study.optimizers]
     assert sizes == {"space": [2, 2], "paper": [100, 5]}[search]
     assert study.n_runs == sum(sizes) + 2 * 2
@@ -102,7 +106,7 @@ def test_other_searches_choose_a_whole_point(search: Search) -> None:
 @pytest.mark.parametrize("names", [["adamw", "sgd"], ["msvag"]])
 def test_a_grid_that_is_no_square_is_refused(names: list[str]) -> None:
     """Also where every optimizer searches lr alone: the declaration would mean another budget."""
-    loaded, specs = load("fashion-mnist"), resolve(names)
+    loaded, specs = load_workload("fashion-mnist"), resolve(names)
     with pytest.raises(LabError, match=r"square number of trials.*got 7; the nearest are 4 and 9"):
         declare(loaded, "smoke", specs, trials=7, search="grid")
     study = declare(loaded, "smoke", specs, trials=4, search="grid")
@@ -144,7 +148,7 @@ def test_durations_are_said_as_people_do(seconds: float, text: str) -> None:
 
 
 def test_presets_and_sizes_out_of_range_are_refused() -> None:
-    loaded = load("fashion-mnist")
+    loaded = load_workload("fashion-mnist")
     with pytest.raises(LabError, match="no preset 'huge'; it has quick, smoke"):
         preset_of(loaded.workload, "huge")
     with pytest.raises(LabError, match="seeds must be greater than or equal to 1, got 0"):
@@ -165,7 +169,7 @@ def test_runs_are_made_once_and_anew_for_whatever_was_changed(study: Study) -> N
 
 
 def test_options_given_are_in_the_runs_and_on_every_figure() -> None:
-    loaded, specs = load("cifar10-vgg11"), resolve(["adabelief", "sgd"])
+    loaded, specs = load_workload("cifar10-vgg11"), resolve(["adabelief", "sgd"])
     own = declare(loaded, "smoke", specs, search="lr")
     given = {"precision": "bfloat16", "batch_size": 8}
     study = declare(loaded, "smoke", specs, search="lr", options=given)
@@ -192,4 +196,4 @@ def test_options_that_the_workload_does_not_know_are_refused(
     options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(LabError, match=message):
-        declare(load("cifar10-vgg11"), "smoke", resolve(["adabelief"]), options=options)
+        declare(load_workload("cifar10-vgg11"), "smoke", resolve(["adabelief"]), options=options)

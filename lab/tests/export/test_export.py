@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from adabelief_lab.cli import app
 from adabelief_lab.common.atomic_files import replace_json
 from adabelief_lab.conduct.compare import records_of
-from adabelief_lab.declare.study import Record
+from adabelief_lab.declare.study import RunRecord
 from adabelief_lab.store.study_folder import Store
 from studies import record, study
 
@@ -41,7 +41,7 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
-def keep(store: Store, told: Record) -> None:
+def keep(store: Store, told: RunRecord) -> None:
     if told.result is None:
         return
     folder = store.folder(told.run)
@@ -51,7 +51,7 @@ def keep(store: Store, told: Record) -> None:
     folder.finish(told.result)
 
 
-def finished(store: Store) -> dict[str, Record]:
+def finished(store: Store) -> dict[str, RunRecord]:
     records = records_of(store.study(), store)
     return {each.run.key: each for each in records if each.result is not None}
 
@@ -64,7 +64,7 @@ def exported(store: Store, tool: str, out: Path) -> None:
     assert f"9 finished runs: {out}" in ended.output
 
 
-def numbers(told: Record) -> dict[str, list[tuple[int, float]]]:
+def numbers(told: RunRecord) -> dict[str, list[tuple[int, float]]]:
     found: dict[str, list[tuple[int, float]]] = {}
     for row in told.rows:
         for name in row.keys() - {"step", "split"}:

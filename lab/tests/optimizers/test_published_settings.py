@@ -10,12 +10,12 @@ import torch
 from adabelief_lab.analysis.analyze import analyze
 from adabelief_lab.conduct.compare import declare, published
 from adabelief_lab.optimizers import OptimizerSpec
-from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.optimizers.implementations import make_declared_optimizer
 from adabelief_lab.optimizers.implementations.l2 import L2
 from adabelief_lab.report import page
 from adabelief_lab.report.charts import charts
 from adabelief_lab.workloads import WORKLOADS
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 HAVE = {name: each for name, each in WORKLOADS.items() if each.published}
 
@@ -35,7 +35,7 @@ def test_subjects_are_adabelief_and_names_and_labels_differ(name: str) -> None:
 )
 def test_every_published_optimizer_takes_its_settings_and_moves(spec: OptimizerSpec) -> None:
     weight = torch.ones(4, 3, requires_grad=True)
-    optimizer = make_optimizer(spec, [weight], spec.arguments(spec.published))
+    optimizer = make_declared_optimizer(spec, [weight], spec.arguments(spec.published))
     assert optimizer.param_groups[0]["lr"] == spec.published["lr"]
     for _ in range(2):
         weight.grad = torch.ones_like(weight)
@@ -61,7 +61,7 @@ def test_l2_around_an_optimizer_is_the_decay_of_one_that_has_it() -> None:
 
 
 def test_the_page_of_untuned_optimizers_has_no_link_without_an_end() -> None:
-    loaded = load("cifar10-vgg11")
+    loaded = load_workload("cifar10-vgg11")
     study = declare(loaded, "smoke", published(loaded.workload))
     found = analyze(study, [])
     html = page.html(found, [], charts(found))

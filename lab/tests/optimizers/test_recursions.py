@@ -14,9 +14,9 @@ from torch import Tensor
 
 import recursions
 from adabelief.reference import adabelief, initial
-from adabelief_lab.common.make_optimizer import load
+from adabelief_lab.common.make_optimizer import load_class
 from adabelief_lab.optimizers import OPTIMIZERS, resolve
-from adabelief_lab.optimizers.implementations import import_path, make_optimizer
+from adabelief_lab.optimizers.implementations import import_path, make_declared_optimizer
 from adabelief_lab.optimizers.implementations.per_parameter import PerParameter
 from adabelief_lab.optimizers.implementations.swats import SWATS
 
@@ -98,11 +98,11 @@ def made(name: str, param: Tensor, **changes: Any) -> tuple[torch.optim.Optimize
     (spec,) = resolve([name])
     (point,) = spec.plan(1)
     arguments = {**spec.arguments(point), **changes}
-    return make_optimizer(spec, [param], arguments), arguments
+    return make_declared_optimizer(spec, [param], arguments), arguments
 
 
 def class_of(name: str) -> type[torch.optim.Optimizer]:
-    return load(import_path(resolve([name])[0].implementation))
+    return load_class(import_path(resolve([name])[0].implementation))
 
 
 def test_every_optimizer_has_its_recursion() -> None:

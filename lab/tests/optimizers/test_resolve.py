@@ -14,10 +14,10 @@ from torch import Tensor
 
 from adabelief import AdaBelief
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.common.make_optimizer import load, make
+from adabelief_lab.common.make_optimizer import load_class, make_optimizer
 from adabelief_lab.declare.search_space import LogRange
 from adabelief_lab.optimizers import GROUPS, OPTIMIZERS, Search, expand, resolve
-from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.optimizers.implementations import make_declared_optimizer
 from adabelief_lab.optimizers.implementations.eadam import EAdam
 from adabelief_lab.optimizers.implementations.lars import LARS
 from adabelief_lab.optimizers.implementations.lookahead import Lookahead
@@ -187,14 +187,14 @@ def test_every_point_can_be_made(name: str, search: Search) -> None:
     spec = OPTIMIZERS[name]
     for point in (spec.plan(4, search)[0], spec.plan(4, search)[-1]):
         arguments = json.loads(json.dumps(spec.arguments(point)))
-        group = make_optimizer(spec, params(), arguments).param_groups[0]
+        group = make_declared_optimizer(spec, params(), arguments).param_groups[0]
         assert group["lr"] == point["lr"]
 
 
 def test_wrappers_go_around_from_the_right() -> None:
     (spec,) = resolve(["lookahead+lars+sgd"])
     assert (spec.name, spec.label) == ("lookahead+lars+sgd", "Lookahead + LARS + SGD (momentum)")
-    optimizer = make_optimizer(spec, params(), {"lr": 0.5})
+    optimizer = make_declared_optimizer(spec, params(), {"lr": 0.5})
     assert isinstance(optimizer, Lookahead)
     assert isinstance(optimizer.inner, LARS)
     assert type(optimizer.inner.inner) is torch.optim.SGD
@@ -211,7 +211,7 @@ def test_groups_are_expanded_in_place_each_name_once() -> None:
 def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
     with pytest.raises(LabError, match=r'pip install "adabelief\[rivals\]"'):
-        make("pytorch_optimizer:Yogi", params(), {"lr": 0.1})
+        make_optimizer("pytorch_optimizer:Yogi", params(), {"lr": 0.1})
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -219,7 +219,7 @@ def test_declared_optimizers_can_be_made_from_json(name: str) -> None:
     spec = OPTIMIZERS[name]
     (point, *_) = spec.plan(2)
     hyperparameters = json.loads(json.dumps({**spec.defaults, **point}))
-    optimizer = make_optimizer(spec, params(), hyperparameters)
+    optimizer = make_declared_optimizer(spec, params(), hyperparameters)
     assert type(optimizer) is CLASSES[name]
     group = optimizer.param_groups[0]
     for key, value in hyperparameters.items():
@@ -237,7 +237,7 @@ def test_a_class_of_one_s_own_is_an_optimizer(module: str) -> None:
     assert spec.defaults == {}
     assert spec.space == {"lr": LogRange(low=1e-4, high=1e-1)}
     assert spec.source == "given on the command line"
-    optimizer = make_optimizer(spec, params(), {"lr": 0.25})
+    optimizer = make_declared_optimizer(spec, params(), {"lr": 0.25})
     assert type(optimizer).__name__ == "Lion"
     assert optimizer.param_groups[0]["lr"] == 0.25
 
@@ -248,7 +248,7 @@ def test_labels_stay_different(module: str) -> None:
 
 
 def test_keyword_arguments_pass_any_name(module: str) -> None:
-    assert make(f"{module}:Any", params(), {"lr": 0.5}).param_groups[0]["lr"] == 0.5
+    assert make_optimizer(f"{module}:Any", params(), {"lr": 0.5}).param_groups[0]["lr"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -291,14 +291,14 @@ def test_arguments_that_a_class_does_not_take(
     hyperparameters: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(LabError) as caught:
-        make("torch.optim:SGD", params(), hyperparameters)
+        make_optimizer("torch.optim:SGD", params(), hyperparameters)
     assert message in str(caught.value)
 
 
 def test_the_optimizer_s_own_complaint_comes_through() -> None:
     with pytest.raises(ValueError, match="Invalid learning rate"):
-        make("torch.optim:SGD", params(), {"lr": -1.0})
+        make_optimizer("torch.optim:SGD", params(), {"lr": -1.0})
 
 
 def test_load_gives_the_class() -> None:
-    assert load("adabelief:AdaBelief") is AdaBelief
+    assert load_class("adabelief:AdaBelief") is AdaBelief

@@ -18,7 +18,7 @@ from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.cli import app
 from adabelief_lab.common.errors import LabError, MissingDataError
 from adabelief_lab.conduct.compare import declare, published
-from adabelief_lab.declare.study import Record, Result, Run, Study
+from adabelief_lab.declare.study import Result, Run, RunRecord, Study
 from adabelief_lab.paper import reproduce
 from adabelief_lab.paper.catalogue import EXPERIMENTS
 from adabelief_lab.paper.exhibit import Findings
@@ -31,24 +31,26 @@ from adabelief_lab.paper.experiments.studies import exhibit
 from adabelief_lab.paper.experiments.vision import DETECTION, FIG4, NOISE, TABLE2
 from adabelief_lab.store.study_folder import Store
 from adabelief_lab.workloads import WORKLOADS
-from adabelief_lab.workloads.load import Loaded, load
+from adabelief_lab.workloads.load import Loaded, load_workload
 
 RESNET = "cifar10-resnet34"
 
 
-def ended(run: Run, accuracy: float, metric: str = "accuracy") -> Record:
+def ended(run: Run, accuracy: float, metric: str = "accuracy") -> RunRecord:
     """Half way it was a point better."""
     rows = [
         {"step": step, "split": "test", metric: value, "loss": 1.0}
         for step, value in ((run.steps // 2, accuracy + 0.01), (run.steps, accuracy))
     ]
     last: dict[str, float | None] = {metric: accuracy, "loss": 1.0}
-    return Record(run, Result(status="ok", step=1, last=last, seconds=2.0, eval_seconds=0.5), rows)
+    return RunRecord(
+        run, Result(status="ok", step=1, last=last, seconds=2.0, eval_seconds=0.5), rows
+    )
 
 
 def compared(accuracy: Mapping[str, float], preset: str = "authors") -> Comparison:
     """Every optimizer at 0.9 with three seeds a hundredth of a point apart, but for these."""
-    study = declare(load(RESNET), preset, published(WORKLOADS[RESNET]))
+    study = declare(load_workload(RESNET), preset, published(WORKLOADS[RESNET]))
     records = [
         ended(run, accuracy.get(spec.name, 0.9) + seed * 1e-4)
         for spec in study.optimizers
@@ -101,7 +103,7 @@ def test_at_full_size_claims_are_judged() -> None:
 
 
 def imagenet(accuracy: Mapping[str, float]) -> list[str]:
-    loaded = load("imagenet-resnet18")
+    loaded = load_workload("imagenet-resnet18")
     study = declare(loaded, "authors", published(loaded.workload))
     records = [
         ended(run, accuracy.get(spec.name, 0.66))
@@ -128,7 +130,7 @@ def test_table_2_is_judged_with_both_forms_of_each_optimizer() -> None:
 def translated(
     bleu: Mapping[str, float], preset: str = "authors", workload: str = "iwslt14-transformer"
 ) -> Findings:
-    loaded = load(workload)
+    loaded = load_workload(workload)
     study = declare(loaded, preset, published(loaded.workload))
     records = [
         ended(run, bleu.get(spec.name, 35.0), "bleu")
@@ -164,10 +166,10 @@ def test_where_nobody_reported_anything_ours_stands_alone() -> None:
 
 
 def test_an_adabelief_that_diverges_everywhere_is_the_finding() -> None:
-    study = declare(load(RESNET), "authors", published(WORKLOADS[RESNET]))
+    study = declare(load_workload(RESNET), "authors", published(WORKLOADS[RESNET]))
     lost = Result(status="diverged", reason="as told", step=1, seconds=1.0, eval_seconds=0.0)
     records = [
-        Record(run, lost, []) if spec.name == "adabelief" else ended(run, 0.9)
+        RunRecord(run, lost, []) if spec.name == "adabelief" else ended(run, 0.9)
         for spec in study.optimizers
         for run in study.final_runs(spec, spec.published)
     ]

@@ -18,7 +18,7 @@ from adabelief_lab.analysis.analyze import analyze
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.conduct.compare import declare, has_own, published
 from adabelief_lab.data import fashion_mnist, small_images
-from adabelief_lab.declare.study import Record, Result, Run, Study
+from adabelief_lab.declare.study import Result, Run, RunRecord, Study
 from adabelief_lab.optimizers.published_gan import POWERS, SN_GAN, WGAN, padam
 from adabelief_lab.paper.exhibit import Claim, Findings
 from adabelief_lab.paper.experiments import gallery
@@ -30,9 +30,15 @@ from adabelief_lab.paper.experiments.studies import exhibit, specs
 from adabelief_lab.run.picture_rows import SPLIT, packed, pictures
 from adabelief_lab.store.study_folder import Store, joined
 from adabelief_lab.workloads import WORKLOADS
-from adabelief_lab.workloads.load import Loaded, load
+from adabelief_lab.workloads.load import Loaded, load_workload
 
-END = {"frechet": 90.0, "frechet_error": 2.0, "kid": 30.0, "variety": 0.5, "to_mean_image": 0.3}
+END = {
+    "frechet": 90.0,
+    "frechet_error": 2.0,
+    "kid": 30.0,
+    "feature_variance_ratio": 0.5,
+    "to_mean_image": 0.3,
+}
 
 
 def image(level: int) -> dict[str, Any]:
@@ -42,11 +48,11 @@ def image(level: int) -> dict[str, Any]:
     return packed(images)
 
 
-def ended(run: Run, end: Mapping[str, float] | None = None, seed: int = 0) -> Record:
+def ended(run: Run, end: Mapping[str, float] | None = None, seed: int = 0) -> RunRecord:
     """It was 5 better half way; None for a run that diverged. Each seed paints another grey."""
     if end is None:
         result = Result(status="diverged", step=3, seconds=2.0, eval_seconds=0.5)
-        return Record(run, result, [{"step": 2, "split": "train", "loss": 1.0}])
+        return RunRecord(run, result, [{"step": 2, "split": "train", "loss": 1.0}])
     last = {**END, **end}
     rows: list[dict[str, Any]] = []
     for place, step in enumerate((run.steps // 2, run.steps)):
@@ -56,10 +62,12 @@ def ended(run: Run, end: Mapping[str, float] | None = None, seed: int = 0) -> Re
         )
         rows.append({"step": step, "split": SPLIT, **image(40 * place + 7 + seed)})
     made: dict[str, float | None] = dict(last)
-    return Record(run, Result(status="ok", step=1, last=made, seconds=2.0, eval_seconds=0.5), rows)
+    return RunRecord(
+        run, Result(status="ok", step=1, last=made, seconds=2.0, eval_seconds=0.5), rows
+    )
 
 
-def records_of(study: Study, ends: Mapping[str, Mapping[str, float] | None]) -> list[Record]:
+def records_of(study: Study, ends: Mapping[str, Mapping[str, float] | None]) -> list[RunRecord]:
     """Every optimizer at `END`, with seeds a tenth apart, but for these."""
     found = []
     for spec in study.optimizers:
@@ -73,7 +81,7 @@ def records_of(study: Study, ends: Mapping[str, Mapping[str, float] | None]) -> 
 
 
 def declared(experiment: Experiment, workload: str, preset: str = "authors") -> Study:
-    loaded = load(workload)
+    loaded = load_workload(workload)
     return declare(loaded, preset, specs(loaded, preset, experiment.optimizers))
 
 
@@ -138,13 +146,13 @@ def test_who_fails_is_counted(fail: tuple[str, ...], verdict: str, end: Any) -> 
 
 
 @pytest.mark.parametrize(("lost", "failed"), [(0, False), (1, False), (2, True), (3, True)])
-@pytest.mark.parametrize("how", [("diverged", ()), ("ok", ("fruitless",))])
+@pytest.mark.parametrize("how", [("diverged", ()), ("ok", ("no_better_than_mean_image",))])
 def test_who_fails_does_so_in_most_runs(lost: int, failed: bool, how: Any) -> None:
     ends = [how] * lost + [("ok", ("collapsed",))] * (3 - lost)
-    assert fails([state for state, _ in ends], [alarms for _, alarms in ends]) is failed
+    assert fails([state for state, _ in ends], [failures for _, failures in ends]) is failed
     # A run that was never made, or broke by an exception, says nothing.
     states = ["failed", "pending", *(state for state, _ in ends)]
-    assert fails(states, [(), (), *(alarms for _, alarms in ends)]) is failed
+    assert fails(states, [(), (), *(failures for _, failures in ends)]) is failed
 
 
 def test_a_control_that_fails_is_not_among_the_papers() -> None:
@@ -184,7 +192,7 @@ def test_a_reduced_study_tests_nothing(experiment: Experiment, workload: str) ->
 
 
 def test_ours_is_beside_the_papers_with_what_came_to_nothing() -> None:
-    comparison = compared(TABLE4, "wgan", {"sgd": {**VAIN, "variety": 0.01}, **BEST})
+    comparison = compared(TABLE4, "wgan", {"sgd": {**VAIN, "feature_variance_ratio": 0.01}, **BEST})
     found = findings(TABLE4, [comparison])
     rows = {row[0]: row for row in found.tables[0].rows}
     head = found.tables[0].head
@@ -195,7 +203,7 @@ def test_ours_is_beside_the_papers_with_what_came_to_nothing() -> None:
     # Means of the seeds; the bootstrap's half and KID are nobody's but `END`'s.
     assert rows["Adam"][5:8] == ("2.000", "30.00", "0.5000")
     assert rows["SGD"][5:8] == ("2.000", "30.00", "0.01000")
-    assert rows["SGD"][4] == "0 of 5, 5 collapsed, 5 fruitless"
+    assert rows["SGD"][4] == "0 of 5, 5 collapsed, 5 no_better_than_mean_image"
 
 
 def test_reported_numbers_are_those_of_the_facts() -> None:
@@ -239,7 +247,9 @@ def test_the_papers_grids_are_searched_with_one_learning_rate() -> None:
     assert has_own(workload, "paper")
     assert not has_own(workload, "space")
     assert not has_own(WORKLOADS["cifar10-vgg11"], "paper")
-    assert specs(load("wgan"), "paper", ("adabelief", "sgd")) == published(workload, ["sgd"])
+    assert specs(load_workload("wgan"), "paper", ("adabelief", "sgd")) == published(
+        workload, ["sgd"]
+    )
 
 
 def test_padam_has_the_seven_powers_of_table_4() -> None:
@@ -253,7 +263,7 @@ def test_only_with_inception_are_they_called_fid_and_kid(workload: str) -> None:
     whole = declared(experiment, workload)
     assert whole.primary_metric.label == "FID"
     assert "KID" in [metric.label for metric in whole.metrics]
-    loaded = load(workload)
+    loaded = load_workload(workload)
     quick = declare(loaded, "quick", published(loaded.workload))
     assert quick.primary_metric.label == "Fréchet distance (LeNet)"
     other = declare(
@@ -277,13 +287,15 @@ def drawn(experiment: Experiment, ends: Mapping[str, Any], *workloads: str) -> l
 
 
 def test_boxes_tell_those_that_succeed_from_those_that_fail() -> None:
-    pictured = drawn(FIG6, {"sgd": VAIN, "msvag": None, "yogi": {"variety": 0.01}}, "wgan")
+    pictured = drawn(
+        FIG6, {"sgd": VAIN, "msvag": None, "yogi": {"feature_variance_ratio": 0.01}}, "wgan"
+    )
     boxes = next(each for each in pictured if each.name == "wgan-boxes")
     assert set(boxes.files) == {"png", "pdf", "csv"}
     rows = list(csv.DictReader(io.StringIO(boxes.files["csv"].decode())))
     of = {name: [row for row in rows if row["optimizer"] == name] for name in ("sgd", "yogi")}
-    assert [row["alarms"] for row in of["sgd"]] == ["fruitless"] * 3
-    assert [row["alarms"] for row in of["yogi"]] == ["collapsed"] * 3
+    assert [row["failures"] for row in of["sgd"]] == ["no_better_than_mean_image"] * 3
+    assert [row["failures"] for row in of["yogi"]] == ["collapsed"] * 3
     assert [float(row["last"]) for row in of["sgd"]] == pytest.approx([450, 450.1, 450.2])
     assert {row["state"] for row in rows if row["optimizer"] == "msvag"} == {"diverged"}
     assert "reduced" in boxes.caption.lower()

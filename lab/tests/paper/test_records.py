@@ -61,7 +61,7 @@ def test_what_is_read_is_what_was_found(tmp_path: Path) -> None:
     threads = torch.get_num_threads()
     counted = Counted()
     made = record.make(counted.exhibit, tmp_path)
-    assert record.read(tmp_path) == made
+    assert record.read_record(tmp_path) == made
     assert made.findings.data == {"value": 1 / 3}
     assert made.environment["torch"] == torch.__version__
     assert (tmp_path / "picture.png").read_bytes() == PIXEL
@@ -88,7 +88,7 @@ def test_a_damaged_record_is_an_error_that_says_what_to_do(tmp_path: Path, conte
     with pytest.raises(LabError, match="--again makes it anew"):
         reproduce.reproduce([Counted().exhibit], tmp_path)
     reproduce.reproduce([Counted().exhibit], tmp_path, again=True)
-    assert record.read(folder) is not None
+    assert record.read_record(folder) is not None
 
 
 def test_a_record_with_a_table_that_does_not_fit_is_damaged(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_record_with_a_table_that_does_not_fit_is_damaged(tmp_path: Path) -> N
     path = tmp_path / record.NAME
     path.write_text(path.read_text().replace('"head":["what","value"]', '"head":["what"]'))
     with pytest.raises(LabError, match=r"must have 1 cells.*--again makes it anew"):
-        record.read(tmp_path)
+        record.read_record(tmp_path)
 
 
 def test_numbers_that_json_does_not_have_are_refused(tmp_path: Path) -> None:

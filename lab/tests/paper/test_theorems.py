@@ -308,7 +308,7 @@ def test_the_exhibit_is_made_drawn_and_kept(
     monkeypatch.setattr(theorem22, "LAST", 2000)
     exhibit = EXHIBITS[name]
     made = record.make(exhibit, tmp_path)
-    read = record.read(tmp_path)
+    read = record.read_record(tmp_path)
     assert read is not None
     assert read.findings.claims == made.findings.claims
     assert made.findings.claims

@@ -8,7 +8,7 @@ import pytest
 
 from adabelief_lab.analysis.analyze import analyze
 from adabelief_lab.declare.search_space import Choices, LogRange
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.declare.workload import Preset
 from adabelief_lab.optimizers import OptimizerSpec, Search
 from adabelief_lab.report import maps as report_maps
@@ -41,7 +41,7 @@ def declared(
 
 
 def maps(one: Study, **ends: list[End]) -> Chart | None:
-    found: list[Record] = [each for name, of in ends.items() for each in tuned(one, name, of)]
+    found: list[RunRecord] = [each for name, of in ends.items() for each in tuned(one, name, of)]
     return next((chart for chart in charts(analyze(one, found)) if chart.name == "maps"), None)
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from adabelief_lab.analysis.analyze import analyze
 from adabelief_lab.declare.search_space import LogRange, point_text
-from adabelief_lab.declare.study import Record, Study, plan
+from adabelief_lab.declare.study import RunRecord, Study, plan
 from adabelief_lab.declare.workload import Metric, Preset
 from adabelief_lab.report import write
 from adabelief_lab.report.charts import charts
@@ -58,7 +58,7 @@ def parsed(text: str) -> tuple[Page, str]:
     return Page(own), own
 
 
-def shown(declared: Study, found: list[Record]) -> tuple[Page, str]:
+def shown(declared: Study, found: list[RunRecord]) -> tuple[Page, str]:
     """The page alone, without files."""
     comparison = analyze(declared, found)
     return parsed(html(comparison, found, charts(comparison)))
@@ -69,7 +69,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s*\n\s*", "", text)
 
 
-def complete(**changes: Any) -> tuple[Study, list[Record]]:
+def complete(**changes: Any) -> tuple[Study, list[RunRecord]]:
     declared = study(("ours", "adam", "sgd"), **changes)
     ours: list[End] = [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
     adam: list[End] = [4.0, 4.0, 4.0, 4.0, 4.0, "diverged"]
@@ -168,7 +168,7 @@ def test_chart_data_stay_valid_json_when_values_are_not_finite() -> None:
     found = records(declared, {"ours": ["diverged", "diverged"], "adam": [1.0, "diverged"]})
     values = [float("nan"), 1e-300, 1.7e308, float("inf"), 1e149]
     rows = [{"step": i, "split": "train", "loss": value} for i, value in enumerate(values)]
-    found[3] = Record(found[3].run, found[3].result, rows)
+    found[3] = RunRecord(found[3].run, found[3].result, rows)
     found[1] = record(found[1].run, 1.0, last={"score": float("nan")})
     found[0] = record(found[0].run, 2.0)
     _, own = shown(declared, found)
@@ -182,7 +182,7 @@ def test_a_partial_study_renders_and_says_how_far_it_is(finished: int) -> None:
     done = every[:finished]
     results = {one.run.key: one.result for one in done if one.result}
     by_key = {one.run.key: one for one in done}
-    found = [by_key.get(run.key, Record(run, None)) for run in plan(declared, results)]
+    found = [by_key.get(run.key, RunRecord(run, None)) for run in plan(declared, results)]
     page, _ = shown(declared, found)
     assert f"{finished} of 27 runs" in page.words
     assert page.words.count("pending") == len(found) - finished
@@ -224,7 +224,7 @@ def test_mixed_environments_are_pointed_out() -> None:
 
 def test_the_csv_of_runs_holds_the_records() -> None:
     declared, found = complete()
-    found.append(Record(found[-1].run.model_copy(update={"init_seed": 99}), None))
+    found.append(RunRecord(found[-1].run.model_copy(update={"init_seed": 99}), None))
     lines = list(csv.DictReader(io.StringIO(runs_csv(analyze(declared, found), found))))
     assert [line["key"] for line in lines] == [one.run.key for one in found]
     for line, one in zip(lines, found, strict=True):
@@ -254,13 +254,13 @@ def test_the_csv_summary_holds_the_comparison(folder: Path) -> None:
         one.optimizer.name for one in comparison.ranking
     ]
     by_name = {line["optimizer"]: line for line in lines}
-    for pairing in comparison.pairings:
-        line = by_name[pairing.optimizer]
-        assert (float(line["p"]), float(line["p_holm"])) == (pairing.p, pairing.p_holm)
-        assert (line["baseline_is"], int(line["pairs"])) == (pairing.verdict, pairing.n)
+    for paired in comparison.paired_tests:
+        line = by_name[paired.optimizer]
+        assert (float(line["p"]), float(line["p_holm"])) == (paired.p, paired.p_holm)
+        assert (line["baseline_is"], int(line["pairs"])) == (paired.verdict, paired.n)
     assert (by_name["adam"]["diverged"], by_name["sgd"]["failed"]) == ("1", "1")
     assert float(by_name["ours"]["last_mean"]) == 7.5
-    mean = comparison.standing("ours").mean
+    mean = comparison.summary("ours").mean
     assert mean is not None
     ends = (float(by_name["ours"]["last_low"]), float(by_name["ours"]["last_high"]))
     assert ends == (mean.low, mean.high)
@@ -310,9 +310,9 @@ def test_profiles_are_stairs_over_the_seeds() -> None:
     found = records(declared, {"ours": [6.0, 6.0, 2.0], "adam": [4.0, 4.0, "diverged"]})
     comparison = analyze(declared, found)
     assert comparison.target == 4.0
-    assert comparison.standing("ours").times == (10.0, 10.0, math.inf)
-    assert comparison.standing("adam").times == (10.0, 10.0, math.inf)
-    assert comparison.standing("adam").time_to_target == 10.0
+    assert comparison.summary("ours").times == (10.0, 10.0, math.inf)
+    assert comparison.summary("adam").times == (10.0, 10.0, math.inf)
+    assert comparison.summary("adam").time_to_target == 10.0
     (chart,) = [one for one in charts(comparison) if one.name == "target"]
     assert {line.x for line in chart.lines} == {(1.0, 4.0, 4.0)}
     assert [line.y for line in chart.lines] == [pytest.approx([200 / 3] * 3)] * 2
@@ -324,9 +324,9 @@ def test_a_target_of_the_preset_is_taken_and_a_pending_run_leaves_none() -> None
     found = records(declared, {"ours": [5.0, 4.0], "adam": [5.5, None]})
     comparison = analyze(declared, found)
     assert comparison.target == 5.5
-    assert comparison.standing("ours").times == (10.0, math.inf)  # 5 + 1 at step 10; 4 + 1
-    assert comparison.standing("ours").time_to_target == math.inf
-    assert comparison.standing("adam").times == (10.0,)
+    assert comparison.summary("ours").times == (10.0, math.inf)  # 5 + 1 at step 10; 4 + 1
+    assert comparison.summary("ours").time_to_target == math.inf
+    assert comparison.summary("adam").times == (10.0,)
     without = study(seeds=2)
     found = records(without, {"ours": [5.0, 4.0], "adam": [5.5, None]})
     assert analyze(without, found).target is None

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from adabelief_lab.analysis.analyze import analyze
 from adabelief_lab.declare.search_space import LogRange
-from adabelief_lab.declare.study import Record, Run
+from adabelief_lab.declare.study import Run, RunRecord
 from adabelief_lab.declare.workload import Preset
 from adabelief_lab.report.charts import charts
 from adabelief_lab.report.page import html
@@ -43,7 +43,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "adam": [5.0, 4.0, 4.0, 4.0, 4.0, "diverged"],
         "sgd": [1.0, 1.0, 1.0, 1.0, 1.0, "failed"],
     }
-    found: list[Record] = []
+    found: list[RunRecord] = []
     for each in declared.optimizers:
         found += tuned(declared, each.name, trials)
         runs: list[Run] = declared.final_runs(each, declared.points(each)[4])

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from pyarrow import parquet
 
 from adabelief_lab.analysis.analyze import analyze
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.report.charts import charts
 from adabelief_lab.report.page import html
 from adabelief_lab.report.runs import runs_csv, runs_parquet
@@ -23,7 +23,7 @@ from studies import record, records, spec, study
 EVIL = r"a_b*c* [x](y) | <b> `t` $z$ \frac{1}{2} 5% #1 & ~ ^ ± − ε"
 
 
-def two(label: str = "Adam") -> tuple[Study, list[Record]]:
+def two(label: str = "Adam") -> tuple[Study, list[RunRecord]]:
     declared = study(optimizers=(spec("ours"), spec("adam", label)), seeds=6, title=label)
     finals = {"ours": [5.0, 6.0, 7.0, 8.0, 9.0, 10.0], "adam": [4.0, 4.1, 4.2, 4.3, 4.4, 4.5]}
     return declared, records(declared, {name: list(ends) for name, ends in finals.items()})
@@ -115,7 +115,7 @@ def test_a_watermark_and_missing_runs_are_in_every_caption() -> None:
 def test_parquet_holds_what_the_csv_holds() -> None:
     declared, found = two(EVIL)
     found[3] = record(found[3].run, "diverged")
-    found[-1] = Record(found[-1].run, None)
+    found[-1] = RunRecord(found[-1].run, None)
     comparison = analyze(declared, found)
     table = parquet.read_table(io.BytesIO(runs_parquet(comparison, found)))
     lines = list(csv.DictReader(io.StringIO(runs_csv(comparison, found))))

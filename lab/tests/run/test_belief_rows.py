@@ -18,7 +18,7 @@ from adabelief_lab.optimizers import resolve
 from adabelief_lab.run.belief_rows import belief_rows
 from adabelief_lab.run.train import execute
 from adabelief_lab.store.run_folder import RunFolder
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 from lab_paths import TINY
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_finite_is_none() -> None:
 def test_a_run_has_a_row_for_each_module_at_each_evaluation(
     tmp_path: Path, spec: str, modules: int
 ) -> None:
-    loaded = load(f"{TINY}:workload")
+    loaded = load_workload(f"{TINY}:workload")
     study = declare(loaded, "smoke", resolve([spec]))
     run = study.tune_runs(study.optimizers[0])[0]
     folder = RunFolder(tmp_path)

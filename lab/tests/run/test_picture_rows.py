@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from adabelief_lab.cli import app
 from adabelief_lab.conduct.archive import pack, unpack
-from adabelief_lab.declare.study import Record, Run
+from adabelief_lab.declare.study import Run, RunRecord
 from adabelief_lab.declare.workload import Task
 from adabelief_lab.export.description import points
 from adabelief_lab.run.picture_rows import SPLIT, packed, picture_rows, pictures
@@ -86,7 +86,7 @@ def test_every_evaluation_has_pictures_of_the_same_noise(study: Path) -> None:
 def test_numbers_for_others_are_without_them(study: Path) -> None:
     for folder in (study / "runs").iterdir():
         run = Run.model_validate_json((folder / "spec.json").read_bytes())
-        found = list(points(Record(run, None, rows_of(folder))))
+        found = list(points(RunRecord(run, None, rows_of(folder))))
         assert len(found) == len([row for row in rows_of(folder) if row["split"] != SPLIT])
         assert not any("zlib" in name for _, numbers in found for name in numbers)
         assert any("test/frechet" in numbers for _, numbers in found)

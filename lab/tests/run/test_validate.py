@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.declare.workload import Metric, Preset, Split, Task, Workload
-from adabelief_lab.run.validate import ContractError, rehearse
-from adabelief_lab.workloads.load import load
+from adabelief_lab.run.validate import WorkloadError, dry_run
+from adabelief_lab.workloads.load import load_workload
 from lab_paths import TINY
 
 PRESET = Preset(steps=2, eval_every=1, trials=1, seeds=1)
@@ -44,8 +44,8 @@ def odd(
 
 
 def test_a_right_workload_is_accepted() -> None:
-    rehearse(odd(), PRESET)
-    rehearse(odd(logged={"loss": 1, "more": "text"}, metrics={"accuracy": 1, "b": []}), PRESET)
+    dry_run(odd(), PRESET)
+    dry_run(odd(logged={"loss": 1, "more": "text"}, metrics={"accuracy": 1, "b": []}), PRESET)
 
 
 frozen = nn.Linear(1, 1).requires_grad_(requires_grad=False)
@@ -68,20 +68,20 @@ WRONG = [
 def test_a_wrong_workload_is_refused_with_what_it_returned(
     workload: Workload, message: str
 ) -> None:
-    with pytest.raises(ContractError, match=f"workload 'odd': {message}"):
-        rehearse(workload, PRESET)
+    with pytest.raises(WorkloadError, match=f"workload 'odd': {message}"):
+        dry_run(workload, PRESET)
 
 
 def test_a_study_that_goes_on_is_not_evaluated_beforehand_but_built_and_trained() -> None:
-    rehearse(odd(metrics={"accuracy": None}), PRESET, evaluate=False)
-    with pytest.raises(ContractError, match="step must return a mapping with"):
-        rehearse(odd(logged="nothing"), PRESET, evaluate=False)
+    dry_run(odd(metrics={"accuracy": None}), PRESET, evaluate=False)
+    with pytest.raises(WorkloadError, match="step must return a mapping with"):
+        dry_run(odd(logged="nothing"), PRESET, evaluate=False)
 
 
 def test_a_build_that_returns_something_else_is_named() -> None:
-    wrong = load(f"{TINY}:wrong_task").workload
-    with pytest.raises(ContractError, match="build must return a Task, got int 3"):
-        rehearse(wrong, PRESET)
+    wrong = load_workload(f"{TINY}:wrong_task").workload
+    with pytest.raises(WorkloadError, match="build must return a Task, got int 3"):
+        dry_run(wrong, PRESET)
 
 
 def test_an_exception_in_a_workload_is_named() -> None:
@@ -89,12 +89,12 @@ def test_an_exception_in_a_workload_is_named() -> None:
         raise KeyError("missing")
 
     with pytest.raises(LabError, match="workload 'bad' raised KeyError: 'missing'"):
-        rehearse(Workload("bad", build, odd().metrics, "accuracy", {}), PRESET)
+        dry_run(Workload("bad", build, odd().metrics, "accuracy", {}), PRESET)
 
 
 def test_unknown_workloads_get_the_closest_names() -> None:
     with pytest.raises(LabError, match="unknown workload 'fashion-mist': did you mean fashion-mn"):
-        load("fashion-mist")
+        load_workload("fashion-mist")
 
 
 @pytest.mark.parametrize(
@@ -108,22 +108,22 @@ def test_unknown_workloads_get_the_closest_names() -> None:
 )
 def test_a_file_without_that_workload_is_named(reference: str, message: str) -> None:
     with pytest.raises(LabError, match=message):
-        load(reference)
+        load_workload(reference)
 
 
 def test_a_file_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "broken.py"
     broken.write_text("import no_such_package\n")
     with pytest.raises(LabError, match=r"broken\.py could not be imported: ModuleNotFoundError"):
-        load(f"{broken}:workload")
+        load_workload(f"{broken}:workload")
 
 
 def test_a_changed_file_is_another_workload(tmp_path: Path) -> None:
     copy = tmp_path / "tiny.py"
     copy.write_bytes(TINY.read_bytes())
-    assert load(f"{copy}:workload").hash == load(f"{TINY}:workload").hash
+    assert load_workload(f"{copy}:workload").hash == load_workload(f"{TINY}:workload").hash
     copy.write_bytes(TINY.read_bytes() + b"\n")
-    assert load(f"{copy}:workload").hash != load(f"{TINY}:workload").hash
+    assert load_workload(f"{copy}:workload").hash != load_workload(f"{TINY}:workload").hash
 
 
 def test_a_function_may_return_the_workload(tmp_path: Path) -> None:
@@ -134,9 +134,9 @@ def test_a_function_may_return_the_workload(tmp_path: Path) -> None:
         "def nothing(): pass\n"
         "def raises(): return 1 / 0\n"
     )
-    assert load(f"{file}:good").workload is load("fashion-mnist").workload
-    assert load(f"{file}:good").source.endswith("functions.py:good")
+    assert load_workload(f"{file}:good").workload is load_workload("fashion-mnist").workload
+    assert load_workload(f"{file}:good").source.endswith("functions.py:good")
     with pytest.raises(LabError, match="'nothing', it has a function that returns a NoneType"):
-        load(f"{file}:nothing")
+        load_workload(f"{file}:nothing")
     with pytest.raises(LabError, match=r"raises\(\) raised ZeroDivisionError"):
-        load(f"{file}:raises")
+        load_workload(f"{file}:raises")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adabelief_lab.common.errors import LabError, StorageError
-from adabelief_lab.common.process_group import ALONE, Team
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup
 from adabelief_lab.conduct.compare import declare
 from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.study import Run, Study, Wrapped
@@ -17,13 +17,13 @@ from adabelief_lab.optimizers import resolve
 from adabelief_lab.run.train import execute
 from adabelief_lab.store.run_folder import RunFolder
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 from lab_paths import TINY
 
 
 @pytest.fixture
 def study() -> Study:
-    return declare(load(f"{TINY}:workload"), "smoke", resolve(["adabelief", "adam"]))
+    return declare(load_workload(f"{TINY}:workload"), "smoke", resolve(["adabelief", "adam"]))
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def run(study: Study) -> Run:
 
 
 def train(folder: RunFolder, run: Run) -> str:
-    return execute(folder, run, load(f"{TINY}:workload").workload)
+    return execute(folder, run, load_workload(f"{TINY}:workload").workload)
 
 
 class Killed(BaseException):
@@ -48,11 +48,11 @@ def interrupt(
     """
     real, done = RunFolder.save, [0]
 
-    def save(self: RunFolder, state: dict[str, object], team: Team = ALONE) -> None:
+    def save(self: RunFolder, state: dict[str, object], group: ProcessGroup = SINGLE) -> None:
         done[0] += 1
         if done[0] == saves and before:
             raise Killed
-        real(self, state, team)
+        real(self, state, group)
         if done[0] == saves:
             raise Killed
 
@@ -119,7 +119,7 @@ def test_a_finished_run_is_not_touched(tmp_path: Path, run: Run) -> None:
 
 
 def test_a_nan_loss_ends_the_run_as_diverged(tmp_path: Path) -> None:
-    loaded = load(f"{TINY}:workload")
+    loaded = load_workload(f"{TINY}:workload")
     study = declare(loaded, "poisoned", resolve(["adabelief"]))
     run = study.tune_runs(study.optimizers[0])[0]
     folder = RunFolder(tmp_path)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from adabelief_lab.declare.search_space import LogRange
-from adabelief_lab.declare.study import Record, Result, Run, Study
+from adabelief_lab.declare.study import Result, Run, RunRecord, Study
 from adabelief_lab.declare.workload import Metric, Preset
 from adabelief_lab.optimizers import OptimizerSpec
 
@@ -51,14 +51,14 @@ def study(
     return Study.model_validate(declared | changes)
 
 
-def record(run: Run, end: End, **changes: Any) -> Record:
+def record(run: Run, end: End, **changes: Any) -> RunRecord:
     """A finished run that evaluated twice; its best evaluation is the first, by 1."""
     if end is None:
-        return Record(run, None)
+        return RunRecord(run, None)
     if isinstance(end, str):
         rows = [{"step": 10, "split": "train", "loss": 2.0}]
         result = Result(status=end, reason="as told", step=12, seconds=1.0, eval_seconds=0.5)
-        return Record(run, result.model_copy(update=changes), rows)
+        return RunRecord(run, result.model_copy(update=changes), rows)
     last: dict[str, float | None] = {"score": end, "other": 2 * end}
     curve: list[Mapping[str, Any]] = [
         {"step": 10, "split": "train", "loss": 2.0},
@@ -67,22 +67,22 @@ def record(run: Run, end: End, **changes: Any) -> Record:
         {"step": 20, "split": run.split, "score": end, "other": 2 * end},
     ]
     result = Result(status="ok", step=20, last=last, seconds=2.0, eval_seconds=0.5)
-    return Record(run, result.model_copy(update=changes), curve)
+    return RunRecord(run, result.model_copy(update=changes), curve)
 
 
-def tuned(declared: Study, name: str, ends: Sequence[End]) -> list[Record]:
+def tuned(declared: Study, name: str, ends: Sequence[End]) -> list[RunRecord]:
     """Records of the optimizer's trials."""
     runs = declared.tune_runs(declared.optimizer(name))
     return [record(run, end) for run, end in zip(runs, ends, strict=True)]
 
 
-def final(declared: Study, name: str, lr: float, ends: Sequence[End]) -> list[Record]:
+def final(declared: Study, name: str, lr: float, ends: Sequence[End]) -> list[RunRecord]:
     """Records of the optimizer's final runs at that learning rate."""
     runs = declared.final_runs(declared.optimizer(name), {"lr": lr})
     return [record(run, end) for run, end in zip(runs, ends, strict=True)]
 
 
-def records(declared: Study, finals: Mapping[str, Sequence[End]]) -> list[Record]:
+def records(declared: Study, finals: Mapping[str, Sequence[End]]) -> list[RunRecord]:
     """Each optimizer tuned to the middle of its three trials, then its final runs."""
     found = []
     for name, ends in finals.items():

@@ -18,10 +18,10 @@ from adabelief_lab.common.rng import generator
 from adabelief_lab.conduct.compare import declare
 from adabelief_lab.models import dcgan, sngan
 from adabelief_lab.optimizers import resolve
-from adabelief_lab.run.checkpoint import reinstate, snapshot
-from adabelief_lab.tasks.gan import HINGE, WASSERSTEIN, Adversarial, Objective
+from adabelief_lab.run.checkpoint import capture_state, restore_state
+from adabelief_lab.tasks.gan import HINGE, WASSERSTEIN, GANTask, Objective
 from adabelief_lab.tasks.gan_metrics import GENERATION
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 from paths import EXAMPLES
 
 LATENT, SIZE, BATCH = 4, 8, 6
@@ -55,28 +55,28 @@ def task(
     objective: Objective = WASSERSTEIN,
     judge: Any = None,
     **changes: Any,
-) -> Adversarial:
+) -> GANTask:
     settings = {"latent": LATENT, "size": SIZE, "batch_size": BATCH, "data_seed": 9, "samples": 10}
-    return Adversarial(
+    return GANTask(
         pair or networks(), images(), lambda split: judge, objective, **{**settings, **changes}
     )
 
 
-def optimizers(task: Adversarial, **critic: Any) -> dict[str, AdaBelief]:
+def optimizers(task: GANTask, **critic: Any) -> dict[str, AdaBelief]:
     return {
         name: AdaBelief(module.parameters(), **SETTINGS, **(critic if name == "critic" else {}))
         for name, module in task.modules.items()
     }
 
 
-def trained(task: Adversarial, steps: int, first: int = 0, **critic: Any) -> dict[str, AdaBelief]:
+def trained(task: GANTask, steps: int, first: int = 0, **critic: Any) -> dict[str, AdaBelief]:
     made = optimizers(task, **critic)
     for index in range(first, first + steps):
         task.step(index, made)
     return made
 
 
-def weights(task: Adversarial) -> list[Tensor]:
+def weights(task: GANTask) -> list[Tensor]:
     return [value for module in task.modules.values() for value in module.state_dict().values()]
 
 
@@ -189,7 +189,7 @@ def test_clipping_after_the_step_is_the_critics_feasible_set(foreach: bool) -> N
 
 @pytest.mark.parametrize("kind", ["wgan", "wgan-gp", "sn-gan"])
 def test_interrupted_it_goes_on_as_if_it_had_not_been(kind: str) -> None:
-    def made() -> Adversarial:
+    def made() -> GANTask:
         if kind == "sn-gan":
             torch.manual_seed(0)
             pair = sngan.Generator(LATENT, 4, 1, 3), sngan.Critic(4, 1, 3)
@@ -200,11 +200,11 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(kind: str) -> None:
     whole = made()
     trained(whole, 6)
     half = made()
-    state = snapshot(half, trained(half, 3))
+    state = capture_state(half, trained(half, 3))
     torch.rand(7)  # whoever draws in between
     again = made()
     restored = optimizers(again)
-    reinstate(state, again, restored)
+    restore_state(state, again, restored)
     for index in range(3, 6):
         again.step(index, restored)
     for found, wanted in zip(weights(again), weights(whole), strict=True):
@@ -291,7 +291,7 @@ def test_real_images_are_made_smaller_by_the_mean_of_what_falls_together() -> No
     pixels[..., ::4] = 255
     seen: list[Tensor] = []
     pair[1].register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    smaller = Adversarial(
+    smaller = GANTask(
         pair, (pixels, labels), lambda split: Seen(), WASSERSTEIN,  # type: ignore[arg-type,return-value]
         latent=LATENT, size=SIZE, batch_size=BATCH, data_seed=9, samples=10,
     )  # fmt: skip
@@ -376,6 +376,6 @@ def test_the_example_keeps_what_a_comparison_relies_on() -> None:
     path = EXAMPLES / "gan.py"
     ended = CliRunner().invoke(app, ["check", f"{path}:workload"])
     assert ended.exit_code == 0, ended.output
-    study = declare(load(f"{path}:workload"), "smoke", resolve(["adabelief"]))
+    study = declare(load_workload(f"{path}:workload"), "smoke", resolve(["adabelief"]))
     assert study.primary_metric.label == "Fréchet distance (LeNet)"
     assert "Kernel distance (LeNet)" in [metric.label for metric in study.metrics]

@@ -13,7 +13,7 @@ from adabelief_lab.common.errors import LabError
 from adabelief_lab.data import small_images
 from adabelief_lab.features import cache, catalogue
 from adabelief_lab.tasks.distances import frechet, frechet_error, kid, moments
-from adabelief_lab.tasks.gan_metrics import COLLAPSED, GENERATION, Judge, unjudged
+from adabelief_lab.tasks.gan_metrics import COLLAPSED, GENERATION, ImageQuality, unjudged
 
 
 @pytest.fixture(autouse=True)
@@ -28,8 +28,8 @@ def clothes() -> tuple[Tensor, Tensor]:
     return whole[order[:3000]], whole[order[3000:4500]]
 
 
-def judge(real: Tensor, samples: int = 1500) -> Judge:
-    return Judge(catalogue.load("lenet"), real, samples=samples, replicates=5)
+def judge(real: Tensor, samples: int = 1500) -> ImageQuality:
+    return ImageQuality(catalogue.load("lenet"), real, samples=samples, replicates=5)
 
 
 def noisy(images: Tensor, level: float) -> Tensor:
@@ -46,7 +46,7 @@ def test_the_numbers_are_those_of_the_features() -> None:
     assert found["frechet"] == frechet(moments(of_other), theirs)
     assert found["frechet_error"] == frechet_error(of_other, theirs, replicates=5)
     assert found["kid"] == kid(of_other, of_real)
-    assert found["variety"] == pytest.approx(
+    assert found["feature_variance_ratio"] == pytest.approx(
         float(of_other.double().var(dim=0).sum() / of_real.double().var(dim=0).sum())
     )
     assert set(found) == {metric.name for metric in GENERATION}
@@ -55,7 +55,7 @@ def test_the_numbers_are_those_of_the_features() -> None:
 def test_real_images_that_it_has_not_seen_are_good() -> None:
     real, other = clothes()
     found = judge(real)(other)
-    assert found["variety"] == pytest.approx(1, abs=0.05)
+    assert found["feature_variance_ratio"] == pytest.approx(1, abs=0.05)
     assert found["to_mean_image"] < 0.01
     assert abs(found["kid"]) < 0.01 * abs(judge(real)(noisy(other, 100))["kid"])
 
@@ -72,15 +72,17 @@ def test_a_generator_that_paints_one_image_has_collapsed_and_one_that_paints_the
     None
 ):
     real, _ = clothes()
-    alarms = {metric.name: metric for metric in GENERATION if metric.alarm is not None}
+    failures = {
+        metric.name: metric for metric in GENERATION if metric.failure_threshold is not None
+    }
     one = judge(real)(real[:1].expand(1500, -1, -1, -1))
-    assert one["variety"] == pytest.approx(0, abs=1e-6)
-    assert alarms["variety"].alarms(one["variety"])
+    assert one["feature_variance_ratio"] == pytest.approx(0, abs=1e-6)
+    assert failures["feature_variance_ratio"].fails(one["feature_variance_ratio"])
     mean = real.double().mean(dim=0, keepdim=True).round().to(torch.uint8)
     vain = judge(real)(mean.expand(1500, -1, -1, -1))
     assert vain["to_mean_image"] == pytest.approx(1, rel=1e-6)
     good = judge(real)(clothes()[1])
-    assert not any(metric.alarms(good[name]) for name, metric in alarms.items())
+    assert not any(metric.fails(good[name]) for name, metric in failures.items())
 
 
 def test_a_generator_of_one_class_in_ten_is_seen_by_its_variety() -> None:
@@ -88,7 +90,7 @@ def test_a_generator_of_one_class_in_ten_is_seen_by_its_variety() -> None:
     whole = small_images.load("fashion", hold_out=False).train
     trousers = whole.images[whole.labels == 1]
     found = judge(whole.images, samples=1000)(trousers)
-    assert COLLAPSED < found["variety"] < 0.6
+    assert COLLAPSED < found["feature_variance_ratio"] < 0.6
 
 
 @pytest.mark.parametrize(("samples", "there"), [(84, 84), (10, 10)])

@@ -147,7 +147,7 @@ def test_it_is_measured_over_all_examples(tmp_path: Path) -> None:
 def test_data_and_weights_follow_their_seeds(tmp_path: Path) -> None:
     changes = {"options": {"model_init": lambda: network(dropout=0.2)}}
     found = list(check(workload(tmp_path, **changes), PRESET))
-    assert [each for each in found if each.state == "broken"] == []
+    assert [each for each in found if each.state == "failed"] == []
 
 
 class Endless(IterableDataset[Any]):
@@ -189,4 +189,4 @@ def test_the_example_keeps_every_promise() -> None:
     found = example("hugging_face_workload").workload
     assert isinstance(found.build(found.presets["smoke"], 1, 2), HuggingFaceTask)
     findings = list(check(found, found.presets["smoke"]))
-    assert [each for each in findings if each.state != "kept"] == []
+    assert [each for each in findings if each.state != "passed"] == []

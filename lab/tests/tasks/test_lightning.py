@@ -251,7 +251,7 @@ def test_the_example_keeps_every_promise() -> None:
     found = example("lightning_workload").workload
     assert isinstance(found.build(found.presets["smoke"], 1, 2), LightningTask)
     findings = list(check(found, found.presets["smoke"]))
-    assert [each for each in findings if each.state != "kept"] == []
+    assert [each for each in findings if each.state != "passed"] == []
 
 
 class Thawed(Noted):
@@ -262,7 +262,7 @@ class Thawed(Noted):
 
 def test_dropout_and_state_of_its_own_go_on_after_a_kill() -> None:
     found = list(check(workload(Thawed, data=lambda _: shuffled()), PRESET))
-    assert [each for each in found if each.state == "broken"] == []
+    assert [each for each in found if each.state == "failed"] == []
 
 
 def shuffled() -> Any:

@@ -21,8 +21,8 @@ from adabelief_lab.conduct.check_workload import check
 from adabelief_lab.data.words import Corpus
 from adabelief_lab.models.awd_lstm import AWDLSTM, DropLSTM, Dropouts
 from adabelief_lab.paper import single_thread
-from adabelief_lab.tasks.bptt_batches import IGNORED, Pieces, columns, padded_pairs
-from adabelief_lab.tasks.lstm_lm import Carried
+from adabelief_lab.tasks.bptt_batches import IGNORED, BPTTBatches, columns, padded_pairs
+from adabelief_lab.tasks.lstm_lm import LSTMLanguageModel
 from adabelief_lab.workloads import WORKLOADS
 
 # Two threads wait for each other at every one of so small products, where others compute too.
@@ -50,9 +50,9 @@ def network(dropouts: Dropouts = NONE, layers: int = 2, *, frozen: bool = False)
     return AWDLSTM(WORDS, layers, 6, 8, dropouts, frozen=frozen)
 
 
-def task(model: AWDLSTM, **options: Any) -> Carried:
+def task(model: AWDLSTM, **options: Any) -> LSTMLanguageModel:
     given: dict[str, Any] = {"batch_size": 4, "length": 6, "data_seed": 3, **options}
-    return Carried(model, corpus(), **given)
+    return LSTMLanguageModel(model, corpus(), **given)
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_columns_are_consecutive_and_padded_pairs_lose_no_word() -> None:
 
 @pytest.mark.parametrize("varied", [False, True])
 def test_pieces_cover_every_epoch_without_a_gap(varied: bool) -> None:
-    pieces = Pieces(500, 70, data_seed=1, varied=varied)
+    pieces = BPTTBatches(500, 70, data_seed=1, varied=varied)
     found = [pieces[index] for index in range(40)]
-    again = Pieces(500, 70, data_seed=1, varied=varied)
+    again = BPTTBatches(500, 70, data_seed=1, varied=varied)
     assert [again[index] for index in reversed(range(40))][::-1] == found
     ends = {0}
     for before, after in itertools.pairwise(found):
@@ -142,12 +142,12 @@ def test_pieces_cover_every_epoch_without_a_gap(varied: bool) -> None:
     if not varied:
         assert {piece.length for piece in found} == {70, 499 % 70}
     else:
-        other = Pieces(500, 70, data_seed=2, varied=True)
+        other = BPTTBatches(500, 70, data_seed=2, varied=True)
         assert [other[index] for index in range(40)] != found
 
 
 def test_lengths_have_the_mean_of_their_recipe() -> None:
-    pieces = Pieces(10**6, 70, data_seed=0, varied=True)
+    pieces = BPTTBatches(10**6, 70, data_seed=0, varied=True)
     lengths = torch.tensor([pieces[index].length for index in range(10_000)], dtype=torch.float64)
     # A normal one is 70 ± 5, one in twenty 35 ± 5, rounding down takes a half.
     mean = 0.95 * 70 + 0.05 * 35 - 0.5
@@ -161,7 +161,7 @@ def by_hand(model: AWDLSTM, steps: int, activation: float, slowness: float) -> l
     data = corpus()
     rows = len(data.train) // 4
     text = data.train[: rows * 4].view(4, rows).t()
-    pieces, lr = Pieces(rows, 6, 3, varied=True), 0.7
+    pieces, lr = BPTTBatches(rows, 6, 3, varied=True), 0.7
     memory, losses = model.empty(4), []
     for index in range(steps):
         begin, length = pieces[index]
@@ -248,7 +248,7 @@ def test_columns_of_an_evaluation_lose_no_word_and_leave_the_training_memory() -
 
 
 def test_a_run_goes_on_in_the_middle_of_an_epoch() -> None:
-    def fresh() -> tuple[Carried, torch.optim.Optimizer]:
+    def fresh() -> tuple[LSTMLanguageModel, torch.optim.Optimizer]:
         model = network(Dropouts())
         return task(model), torch.optim.Adam(model.parameters(), lr=0.01)
 
@@ -274,7 +274,7 @@ def test_a_run_goes_on_in_the_middle_of_an_epoch() -> None:
 @pytest.mark.parametrize("name", ["ptb-lstm1", "ptb-lstm3", "sotu-lstm2"])
 def test_the_workloads_keep_their_promises(name: str) -> None:
     workload = WORKLOADS[name]
-    broken = [each for each in check(workload, workload.presets["smoke"]) if each.state == "broken"]
+    broken = [each for each in check(workload, workload.presets["smoke"]) if each.state == "failed"]
     assert not broken
 
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.common.process_group import ALONE, Team
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup
 from adabelief_lab.common.rng import capture
 from adabelief_lab.tasks import readers
-from adabelief_lab.tasks.streaming_loader import Stream, in_order
+from adabelief_lab.tasks.streaming_loader import StreamingLoader, in_order
 from processes import wait_until
 
 N, BATCH = 23, 4
@@ -43,20 +43,22 @@ class Drawn:
         return torch.tensor([index, os.getpid(), *drawn], dtype=torch.float64), index
 
 
-def stream(seed: int = 0, count: int = 0, team: Team = ALONE, **changes: int) -> Stream:
-    made = Stream(Drawn(**changes), BATCH, seed, readers=count)
-    made.share(team)
+def stream(
+    seed: int = 0, count: int = 0, group: ProcessGroup = SINGLE, **changes: int
+) -> StreamingLoader:
+    made = StreamingLoader(Drawn(**changes), BATCH, seed, readers=count)
+    made.share(group)
     return made
 
 
-def numbers(one: Stream, index: int) -> Tensor:
+def numbers(one: StreamingLoader, index: int) -> Tensor:
     """What must not depend on the reader: all but its process."""
     inputs, targets = one[index]
     assert torch.equal(inputs[:, 0].long(), targets)
     return inputs[:, [0, 2, 3, 4]]
 
 
-def who(one: Stream, index: int) -> set[int]:
+def who(one: StreamingLoader, index: int) -> set[int]:
     return {int(pid) for pid in one[index][0][:, 1]}
 
 
@@ -101,7 +103,7 @@ def test_epochs_and_seeds_differ_in_order_and_in_what_is_drawn(straight: list[Te
 def test_the_global_generators_are_left_alone(count: int) -> None:
     before = capture()
     stream(count=count)[0]
-    list(in_order(Drawn(), 5, ALONE, readers=count))
+    list(in_order(Drawn(), 5, SINGLE, readers=count))
     after = capture()
     assert torch.equal(before.pop("torch"), after.pop("torch"))
     assert str(before) == str(after)
@@ -109,7 +111,7 @@ def test_the_global_generators_are_left_alone(count: int) -> None:
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_members_read_their_parts_of_the_same_batches(count: int, straight: list[Tensor]) -> None:
-    parts = [stream(team=Team(rank, 2), count=count) for rank in (0, 1)]
+    parts = [stream(group=ProcessGroup(rank, 2), count=count) for rank in (0, 1)]
     for index in (0, 1, 7):
         found = torch.stack([numbers(part, index) for part in parts], dim=1).flatten(0, 1)
         assert torch.equal(found, straight[index])
@@ -121,7 +123,7 @@ def test_readers_stay_while_batches_go_on_and_end_with_the_stream() -> None:
     assert len(first) == 2
     assert os.getpid() not in first
     assert {pid for index in range(2, 12) for pid in who(one, index)} == first
-    list(in_order(Drawn(), 5, ALONE, readers=2))  # as an evaluation does
+    list(in_order(Drawn(), 5, SINGLE, readers=2))  # as an evaluation does
     assert who(one, 12) <= first
     second = who(one, 3)
     assert not second & first, "another batch than the next: read anew"
@@ -164,7 +166,10 @@ def test_what_cannot_be_read_is_told_in_the_words_of_who_read_it(count: int) -> 
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_in_order_everybody_reads_every_example_once(count: int, size: int) -> None:
     members = [
-        [targets.tolist() for _, targets in in_order(Drawn(), 5, Team(rank, size), readers=count)]
+        [
+            targets.tolist()
+            for _, targets in in_order(Drawn(), 5, ProcessGroup(rank, size), readers=count)
+        ]
         for rank in range(size)
     ]
     assert sorted(sum(sum(members, []), [])) == list(range(N))  # noqa: RUF017
@@ -183,21 +188,21 @@ def test_in_order_everybody_reads_every_example_once(count: int, size: int) -> N
 def test_numbers_out_of_range_are_refused(arguments: tuple[int, int, int], message: str) -> None:
     size, seed, count = arguments
     with pytest.raises(ValueError, match=message):
-        Stream(Drawn(), size, seed, readers=count)
+        StreamingLoader(Drawn(), size, seed, readers=count)
 
 
 def test_the_users_word_on_readers_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(readers.VARIABLE, raising=False)
-    assert readers.allotted() == os.cpu_count()
+    assert readers.num_workers() == os.cpu_count()
     monkeypatch.setenv(readers.VARIABLE, "0")
-    readers.allot(3)
-    assert readers.allotted() == 0
+    readers.set_num_workers(3)
+    assert readers.num_workers() == 0
     monkeypatch.delenv(readers.VARIABLE)
-    readers.allot(3)
-    assert readers.allotted() == 3
+    readers.set_num_workers(3)
+    assert readers.num_workers() == 3
     monkeypatch.setenv(readers.VARIABLE, "two")
     with pytest.raises(LabError, match=r"ADABELIEF_READERS must be a number of processes.*'two'"):
-        readers.allotted()
+        readers.num_workers()
 
 
 def alive(pid: int) -> bool:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from adabelief import AdaBelief
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.common.process_group import Team
+from adabelief_lab.common.process_group import ProcessGroup
 from adabelief_lab.conduct.check_workload import check
 from adabelief_lab.data import pairs, subwords
 from adabelief_lab.data.pairs import Pairs
@@ -113,8 +113,8 @@ def test_parts_of_a_batch_have_gradients_whose_mean_is_the_whole_ones(learned: S
     model = made.modules["model"].double()
     index = next(n for n in range(made.batches_per_epoch) if len(made._batches[n]) == 5)
     gradients = []
-    for team in (Team(), Team(0, 2), Team(1, 2)):
-        made._team = team
+    for group in (ProcessGroup(), ProcessGroup(0, 2), ProcessGroup(1, 2)):
+        made._team = group
         model.zero_grad()
         made._loss_of(index).backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])  # type: ignore[union-attr]
@@ -262,7 +262,7 @@ def test_several_processes_are_refused_where_they_cannot_share(learned: Subwords
 
 def test_the_workload_keeps_what_it_promises() -> None:
     workload = WORKLOADS["help-transformer"]
-    broken = [each for each in check(workload, workload.presets["smoke"]) if each.state == "broken"]
+    broken = [each for each in check(workload, workload.presets["smoke"]) if each.state == "failed"]
     assert not broken
 
 

@@ -12,8 +12,8 @@ from adabelief import AdaBelief
 from adabelief_lab.data import small_images
 from adabelief_lab.declare.workload import Preset
 from adabelief_lab.models import dcgan, sngan
-from adabelief_lab.tasks.gan import HINGE, WASSERSTEIN, Adversarial
-from adabelief_lab.tasks.gan_metrics import Judge
+from adabelief_lab.tasks.gan import HINGE, WASSERSTEIN, GANTask
+from adabelief_lab.tasks.gan_metrics import ImageQuality
 from adabelief_lab.workloads import WORKLOADS, gan
 
 # What makes any of them small, its preset's own choices left as they are.
@@ -29,13 +29,13 @@ def preset(workload: str, name: str) -> Preset:
     return own.model_copy(update={"options": {**own.options, **small}})
 
 
-def built(workload: str, name: str) -> Adversarial:
+def built(workload: str, name: str) -> GANTask:
     task = WORKLOADS[workload].build(preset(workload, name), 3, 4)
-    assert isinstance(task, Adversarial)
+    assert isinstance(task, GANTask)
     return task
 
 
-def weights_after(task: Adversarial, steps: int = 3) -> list[Tensor]:
+def weights_after(task: GANTask, steps: int = 3) -> list[Tensor]:
     optimizers = {
         # Large steps, so that a clipping shows.
         name: AdaBelief(module.parameters(), lr=0.01, betas=(0.5, 0.999), eps=1e-12)
@@ -69,7 +69,7 @@ def test_a_preset_builds_what_the_page_says(workload: str, name: str) -> None:
         networks = sngan.Generator(128, 2, 1, 10), sngan.Critic(2, 1, 10)
         changes = {"size": 32, "classes": 10}
     painter, critic = (each.to(memory_format=torch.channels_last) for each in networks)
-    by_hand = Adversarial(
+    by_hand = GANTask(
         (painter, critic),
         small_images.load("fashion", hold_out=not theirs).train,
         lambda split: None,  # type: ignore[arg-type,return-value]
@@ -102,7 +102,7 @@ def test_images_are_judged_by_those_that_the_page_names(
 ) -> None:
     seen: list[Tensor] = []
 
-    class Watched(Judge):
+    class Watched(ImageQuality):
         def __init__(self, extractor: Any, real: Tensor, **more: Any) -> None:
             seen.append(real)
             super().__init__(extractor, real, **more)

@@ -17,10 +17,10 @@ from adabelief_lab.common.errors import LabError, MissingDataError
 from adabelief_lab.conduct.check_workload import check
 from adabelief_lab.data import imagenet
 from adabelief_lab.declare.workload import Preset
-from adabelief_lab.run.validate import rehearse
+from adabelief_lab.run.validate import dry_run
 from adabelief_lab.tasks import readers
 from adabelief_lab.tasks.standardize import standardized
-from adabelief_lab.tasks.streaming import Streamed
+from adabelief_lab.tasks.streaming import StreamingClassifier
 from adabelief_lab.workloads import WORKLOADS
 from adabelief_lab.workloads.datasets import DATA, state_of
 from adabelief_lab.workloads.imagenet import Options, splits
@@ -54,9 +54,9 @@ def with_options(**options: Any) -> Preset:
     return SMOKE.model_copy(update={"options": {**SMOKE.options, **options}})
 
 
-def task(preset: Preset = SMOKE, init_seed: int = 0, data_seed: int = 0) -> Streamed:
+def task(preset: Preset = SMOKE, init_seed: int = 0, data_seed: int = 0) -> StreamingClassifier:
     made = WORKLOAD.build(preset, init_seed, data_seed)
-    assert isinstance(made, Streamed)
+    assert isinstance(made, StreamingClassifier)
     return made
 
 
@@ -118,7 +118,7 @@ def test_an_image_that_cannot_be_read_is_named(
 def test_the_full_sizes_are_for_imagenet_only(folder: Path) -> None:
     for name in ("authors", "paper", "full"):
         with pytest.raises(LabError, match=r"50,000 images, got 3 classes, 36 \+ 15; presets qui"):
-            rehearse(WORKLOAD, PRESETS[name])
+            dry_run(WORKLOAD, PRESETS[name])
 
 
 def test_the_catalogue_looks_at_the_structure_and_a_few_images(folder: Path) -> None:
@@ -210,8 +210,8 @@ def test_the_network_is_the_papers(folder: Path) -> None:
 
 def test_every_promise_of_a_workload_is_kept(folder: Path) -> None:
     findings = list(check(WORKLOAD, SMOKE))
-    assert [each for each in findings if each.state == "broken"] == []
-    kept = {each.promise for each in findings if each.state == "kept"}
+    assert [each for each in findings if each.state == "failed"] == []
+    kept = {each.check for each in findings if each.state == "passed"}
     assert "a run that was killed goes on as if it had not been" in kept
     assert "evaluation draws no random numbers" in kept
 
@@ -269,7 +269,7 @@ def test_bfloat16_computes_in_it_and_keeps_float32_weights(folder: Path) -> None
 )
 def test_what_cannot_be_shared_is_refused(folder: Path, processes: int, message: str) -> None:
     with pytest.raises(LabError, match=message):
-        rehearse(WORKLOAD, SMOKE.model_copy(update={"processes": processes}))
+        dry_run(WORKLOAD, SMOKE.model_copy(update={"processes": processes}))
 
 
 def test_two_processes_see_what_one_sees(folder: Path) -> None:

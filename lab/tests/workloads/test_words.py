@@ -19,7 +19,7 @@ from adabelief_lab.data.words import SPLITS, corpus, words
 from adabelief_lab.declare.study import Study
 from adabelief_lab.optimizers import resolve
 from adabelief_lab.store.same_study import check_same
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 TEXTS = {
     "train": " the cat sat \n the <unk> sat N times \n",
@@ -240,7 +240,7 @@ def test_bytes_are_those_of_the_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["sotu-lstm2", "sotu-gpt", "help-transformer"])
 def test_a_text_with_other_contents_is_another_study(name: str, tmp_path: Path) -> None:
-    loaded = load(name)
+    loaded = load_workload(name)
     folder = tmp_path / "own"
     folder.mkdir()
     for file in loaded.workload.files({"text": str(folder)}):

@@ -13,7 +13,7 @@ Nothing given is ever changed; a checkpoint that cannot be understood is a Value
 from __future__ import annotations
 
 from adabelief.checkpoint.dialects import SOURCES as SOURCES
-from adabelief.checkpoint.reading import read as read
+from adabelief.checkpoint.reading import read_checkpoint as read_checkpoint
 from adabelief.checkpoint.translation import Translation as Translation
 from adabelief.checkpoint.translation import check_fits as check_fits
 from adabelief.checkpoint.translation import translate as translate

@@ -12,7 +12,7 @@ from torch import Tensor
 Checkpoint = Mapping[str, Any] | str | os.PathLike[str]
 
 
-def read(checkpoint: Checkpoint) -> Mapping[str, Any]:
+def read_checkpoint(checkpoint: Checkpoint) -> Mapping[str, Any]:
     """Return the one state_dict of an optimizer in a checkpoint, a mapping or a file.
 
     Files are read with `torch.load(weights_only=True)`, onto the CPU. A training checkpoint may

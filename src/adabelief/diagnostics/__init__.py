@@ -55,7 +55,8 @@ def checkpoint(
 ) -> Inspection:
     """Inspect an optimizer's state_dict, a training checkpoint, or a file of either.
 
-    There are no gradients in it, and weights only with master="split": what needs them is None.
+    There are no gradients in it, and weights only with master_weights="split". Measures that
+    need them are None.
 
     Args:
         checkpoint: of AdaBelief or of another library's, as `AdaBelief.from_checkpoint` takes it.

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from adabelief.diagnostics.measures import LONG, Measures
+from adabelief.diagnostics.measures import LARGE_STEP, Measures
 
 # From where on a finding is made. They are ours: no paper has them.
 MOST = 0.5  # share of elements
 SOME = 0.01
-TALL_RATIO, LOW_RATIO = 0.1, 1e-7  # update to weight, in one step
+LARGE_UPDATE, FROZEN_WEIGHTS = 0.1, 1e-7  # update to weight, in one step
 UNIFORM = 0.1  # decades
 SIGN = 0.99  # cosine
-YOUNG = 10  # steps
+TOO_EARLY = 10  # steps
 
-Kind = Literal["broken", "floor", "long", "silent", "uniform", "sign", "tall", "still", "young"]
+Kind = Literal[
+    "non_finite",
+    "floor",
+    "large_step",
+    "no_gradient",
+    "uniform",
+    "sign",
+    "large_update",
+    "frozen_weights",
+    "too_early",
+]
 
 
 class Finding(NamedTuple):
@@ -32,17 +42,17 @@ def findings(measures: Measures) -> list[Finding]:
 
 
 def _found(m: Measures) -> Iterator[tuple[Kind, str]]:
-    if m.broken > 0:
+    if m.non_finite > 0:
         yield (
-            "broken",
-            f"{_percent(m.broken)} of the state is NaN or infinite: a gradient was. Go back to an "
-            "earlier checkpoint, and look for what overflowed (GradScaler, a smaller lr)",
+            "non_finite",
+            f"{_percent(m.non_finite)} of the state is NaN or infinite: a gradient was. Go back to "
+            "an earlier checkpoint, and look for what overflowed (GradScaler, a smaller lr)",
         )
-    if m.broken == 1:
+    if m.non_finite == 1:
         return
-    if m.step < YOUNG:
+    if m.step < TOO_EARLY:
         yield (
-            "young",
+            "too_early",
             f"after {m.step} steps √ŝ has seen hardly any variation of the gradient: steps are "
             "longer than they will be, and nothing here is settled yet",
         )
@@ -63,18 +73,18 @@ def _found(m: Measures) -> Iterator[tuple[Kind, str]]:
             f"90 % of the denominators are within {m.adaptivity:.2f} decades: all elements have "
             f"the same step size, as with SGD with momentum at lr {m.sgd_lr:.2g}",
         )
-    if m.long >= SOME:
+    if m.large_step >= SOME:
         yield (
-            "long",
-            f"{_percent(m.long)} of the elements move by more than {LONG:g} lr in a step: their "
-            "gradient is not small and hardly varies, as a clamped one does. Clip the norm, not "
-            "the values; or cap steps with clip_update, or use a larger eps",
+            "large_step",
+            f"{_percent(m.large_step)} of the elements move by more than {LARGE_STEP:g} lr in a "
+            "step: their gradient is not small and hardly varies, as a clamped one does. Clip the "
+            "norm, not the values; or cap steps with clip_update, or use a larger eps",
         )
-    if m.silent >= MOST:
+    if m.no_gradient >= MOST:
         yield (
-            "silent",
-            f"{_percent(m.silent)} of the elements have never had a gradient: frozen, unused, or "
-            "behind a dead activation",
+            "no_gradient",
+            f"{_percent(m.no_gradient)} of the elements have never had a gradient: frozen, unused, "
+            "or behind a dead activation",
         )
     elif m.cos_sign >= SIGN:
         yield (
@@ -82,15 +92,15 @@ def _found(m: Measures) -> Iterator[tuple[Kind, str]]:
             f"the update is along the signs of the gradient (cosine {m.cos_sign:.3f}): every "
             "element moves about as far as any other, whatever its gradient",
         )
-    if m.update_to_weight is not None and m.update_to_weight >= TALL_RATIO:
+    if m.update_to_weight is not None and m.update_to_weight >= LARGE_UPDATE:
         yield (
-            "tall",
+            "large_update",
             f"one step changes the weights by {_percent(m.update_to_weight)} of their norm: lr "
             f"{m.lr:g} is large, or the weights began at zero",
         )
-    if m.update_to_weight is not None and m.update_to_weight <= LOW_RATIO:
+    if m.update_to_weight is not None and m.update_to_weight <= FROZEN_WEIGHTS:
         yield (
-            "still",
+            "frozen_weights",
             f"one step changes the weights by {m.update_to_weight:.1g} of their norm, about "
             f"what float32 resolves or less: lr {m.lr:g} is too small to move them",
         )

@@ -130,7 +130,7 @@ def _cells(m: Measures) -> list[str]:
         f"{100 * m.at_floor:.0f} %",
         f"{m.sgd_lr:.2g}",
         f"{m.adaptivity:.1f}",
-        f"{100 * m.long:.1f} %",
+        f"{100 * m.large_step:.1f} %",
         "–" if m.update_to_weight is None else f"{m.update_to_weight:.1g}",
         "–" if m.cos_gradient is None else f"{m.cos_gradient:.2f}",
         f"{m.cos_sign:.2f}",

@@ -94,7 +94,7 @@ def scalars(groups: Sequence[Measures]) -> dict[str, float]:
             "at_floor": group.at_floor,
             "sgd_lr": group.sgd_lr,
             "adaptivity": group.adaptivity,
-            "long": group.long,
+            "large_step": group.large_step,
             "cos_gradient": group.cos_gradient,
             "cos_sign": group.cos_sign,
             "update_to_weight": group.update_to_weight,

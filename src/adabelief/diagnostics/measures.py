@@ -18,7 +18,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # The belief counts for less than ε where ŝ is below twice what ε alone would make of it.
 DOMINATED = 2.0
 # Beyond so many lr an element moves as no Adam would: its gradient has hardly varied.
-LONG = 10.0
+LARGE_STEP = 10.0
 BINS = 48
 
 
@@ -39,9 +39,9 @@ class Measures:
         floor: √ŝ + ε where the gradient never varies, its smallest possible value.
         sgd_lr: lr of torch's SGD with momentum β₁ that moves the median element as far.
         adaptivity: decades between the 5 % and the 95 % quantile of √ŝ + ε. 0 is SGD.
-        silent: share with m = 0: no gradient ever came.
-        long: share that moves by more than ten lr.
-        broken: share of elements of m or s that are not finite.
+        no_gradient: share with m = 0: no gradient ever came.
+        large_step: share that moves by more than ten lr.
+        non_finite: share of elements of m or s that are not finite.
         cos_gradient: cosine of the angle between −update and gradient; None without gradients.
         cos_momentum: between −update and m̂.
         cos_sign: between −update and the signs of m̂; 1 is sign descent.
@@ -62,9 +62,9 @@ class Measures:
     floor: float
     sgd_lr: float
     adaptivity: float
-    silent: float
-    long: float
-    broken: float
+    no_gradient: float
+    large_step: float
+    non_finite: float
     cos_gradient: float | None
     cos_momentum: float
     cos_sign: float
@@ -121,9 +121,9 @@ def measure(name: str, samples: Sequence[Sample]) -> Measures:
         floor=float(np.sqrt(e.floor_variance).min() + first.eps) if some else math.nan,
         sgd_lr=weighted_quantiles(e.sgd, e.weight, (0.5,))[0],
         adaptivity=math.log10(denominators[-1] / denominators[0]) if denominators[0] > 0 else 0.0,
-        silent=_share(e.direction == 0, e.weight),
-        long=_share(np.abs(e.update) > LONG * e.lr, e.weight),
-        broken=1.0 - float(e.weight.sum() / total),
+        no_gradient=_share(e.direction == 0, e.weight),
+        large_step=_share(np.abs(e.update) > LARGE_STEP * e.lr, e.weight),
+        non_finite=1.0 - float(e.weight.sum() / total),
         cos_gradient=None if e.grad is None else _cosine(e.update, e.grad, e.weight),
         cos_momentum=_cosine(e.update, e.direction, e.weight),
         cos_sign=_cosine(e.update, np.sign(e.direction), e.weight),

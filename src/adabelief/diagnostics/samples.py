@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from adabelief.checkpoint import read, translate
+from adabelief.checkpoint import read_checkpoint, translate
 from adabelief.checkpoint.reading import Checkpoint
 from adabelief.step.dtensor import local
 from adabelief.step.scalars import Coefficients, coefficients
@@ -159,7 +159,7 @@ def from_checkpoint(
         OSError: the file cannot be opened.
     """
     check_limit(limit)
-    state_dict = translate(read(checkpoint), source=source).state_dict
+    state_dict = translate(read_checkpoint(checkpoint), source=source).state_dict
     total = sum(len(group["params"]) for group in state_dict["param_groups"])
     if names and len(names) != total:
         msg = f"names must be those of the checkpoint's {total} parameters, got {len(names)}"

@@ -54,7 +54,10 @@ class FastStep:
             return range(len(params))
         if self.rows is None:
             self.rows = cpu.batch()
-        formats = (fused_cpu.STATE_DTYPES[small_state(group)], fused_cpu.MASTERS[group["master"]])
+        formats = (
+            fused_cpu.STATE_DTYPES[small_state(group)],
+            fused_cpu.MASTERS[group["master_weights"]],
+        )
         times, left = self.rows.gather(params, self.states, first, group["amsgrad"], *formats)
         for step in times:
             c = coefficients(group, step)

@@ -21,7 +21,7 @@ from adabelief.step.state import arithmetic_dtype, small_state
 from adabelief.step.stored_state import Storage, update_stored
 
 # params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), exponents (of
-# 8-bit s, else empty), master_bits (with master="split", else empty), steps
+# 8-bit s, else empty), master_bits (with master_weights="split", else empty), steps
 Arrays: TypeAlias = tuple[
     list[Tensor],
     list[Tensor],
@@ -78,9 +78,11 @@ class _Bucket:
         """How the arrays are kept."""
         param, group = self.params[0], self.group
         small = small_state(group) if arithmetic_dtype(param) == torch.float32 else None
-        master = group["master"] if param.dtype == torch.bfloat16 else None
+        master_weights = group["master_weights"] if param.dtype == torch.bfloat16 else None
         *_, exponents, master_bits = self.parts
-        found = Storage(small, master, exponents, master_bits if master == "split" else ())
+        found = Storage(
+            small, master_weights, exponents, master_bits if master_weights == "split" else ()
+        )
         if not found.random:
             return found
         keys: list[Key] = []
@@ -90,7 +92,7 @@ class _Bucket:
                 keys.append(key(position, time.to(param.device, torch.int64), shift))
             else:
                 keys.append(key(position, step, shift))
-        return Storage(small, master, found.exponents, found.master_bits, keys)
+        return Storage(small, master_weights, found.exponents, found.master_bits, keys)
 
 
 def update(
@@ -204,7 +206,7 @@ def check_params(group: Mapping[str, Any]) -> None:
 
     Raises:
         ValueError: one is sparse, or complex where a feasible set wants reals, or of a dtype that
-            `state_dtype` or `master` are not for.
+            `state_dtype` or `master_weights` are not for.
         RuntimeError: fused=True and the kernel is not available.
     """
     for param in group["params"]:
@@ -224,10 +226,10 @@ def check_params(group: Mapping[str, Any]) -> None:
                 f"{small_state(group)!r}: small state is for {', '.join(map(str, NARROW))}"
             )
             raise ValueError(msg)
-        if group["master"] is not None and param.dtype == torch.float16:
+        if group["master_weights"] is not None and param.dtype == torch.float16:
             msg = (
-                f"master must be None for parameters of torch.float16, got {group['master']!r}: "
-                "only torch.bfloat16 is the upper half of a float32"
+                f"master_weights must be None for parameters of torch.float16, got "
+                f"{group['master_weights']!r}: only torch.bfloat16 is the upper half of a float32"
             )
             raise ValueError(msg)
 
@@ -250,7 +252,7 @@ def check_lazy(group: Mapping[str, Any]) -> None:
         "capturable": "the number of touched rows is known to the host only",
         "differentiable": "the rows are updated in place",
         "state_dtype": "its random bits are numbered over the whole tensor",
-        "master": "its bits are kept for the whole tensor",
+        "master_weights": "its bits are kept for the whole tensor",
     }
     for option, reason in why.items():
         value = group[option]

@@ -59,7 +59,7 @@ def update(
         extra = [(each[0] if each else None) for each in (own.exponents, own.master_bits)]
         most = max_exp_avg_vars[i] if c.amsgrad else None
         key: tuple[Any, Any] = own.keys[0] if own.keys else (0, 0)
-        options = (c.amsgrad, STATE_DTYPES[storage.state_dtype], MASTERS[storage.master])
+        options = (c.amsgrad, STATE_DTYPES[storage.state_dtype], MASTERS[storage.master_weights])
         if not rows.append((*arrays, most, extra[0], extra[1]), *options, *key, 0):
             rest.append(i)
     taken = rows.params()

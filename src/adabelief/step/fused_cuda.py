@@ -97,7 +97,7 @@ def update(
     everything = list(range(len(params)))
     if watched() or (c.amsgrad and storage.state_dtype == "8bit"):
         return everything
-    split = storage.master == "split"
+    split = storage.master_weights == "split"
     extra = max_exp_avg_vars if c.amsgrad else storage.exponents
     found = []
     for i, arrays in enumerate(zip(params, grads, exp_avgs, exp_avg_vars, strict=True)):
@@ -155,7 +155,7 @@ def launch(rows: Sequence[Row], c: Coefficients, bounds: Bounds, storage: Storag
     program_rows = torch.repeat_interleave(table[2], output_size=sum(tiles))
     wide = torch.float64 if dtype == torch.float64 else torch.float32
     entries = max(row.number for row in rows) + 1
-    master = storage.master if dtype == torch.bfloat16 else None
+    master_weights = storage.master_weights if dtype == torch.bfloat16 else None
     module = kernel()
     module.step[(sum(tiles),)](
         table,
@@ -166,7 +166,7 @@ def launch(rows: Sequence[Row], c: Coefficients, bounds: Bounds, storage: Storag
         PARAM=_triton(dtype),
         GRAD=_triton(first.grad_dtype),
         STATE_DTYPE=STATE_DTYPES[storage.state_dtype],
-        MASTER=MASTERS[master],
+        MASTER=MASTERS[master_weights],
         AMSGRAD=c.amsgrad,
         COUPLED=c.coupled_decay is not None,
         MAXIMIZE=c.maximize,

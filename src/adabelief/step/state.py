@@ -35,7 +35,7 @@ def formats(param: Tensor, group: Mapping[str, Any]) -> dict[str, torch.dtype]:
     found = {"exp_avg": first, "exp_avg_var": torch.uint8 if small == "8bit" else first}
     if group["amsgrad"]:
         found["max_exp_avg_var"] = first
-    if group["master"] == "split" and param.dtype == torch.bfloat16:
+    if group["master_weights"] == "split" and param.dtype == torch.bfloat16:
         found["master_bits"] = torch.int16
     return found
 
@@ -136,9 +136,9 @@ def portable(state: Mapping[str, Tensor], param: Tensor) -> Mapping[str, Tensor]
     return saved
 
 
-def put_master(state: State, master: Tensor, param: Tensor) -> None:
-    """Keep what a bfloat16 parameter lacks of `master`, its float32 value."""
-    wide = torch.empty_like(param, dtype=torch.float32).copy_(master)
+def put_master(state: State, master_weights: Tensor, param: Tensor) -> None:
+    """Keep what a bfloat16 parameter lacks of `master_weights`, its float32 value."""
+    wide = torch.empty_like(param, dtype=torch.float32).copy_(master_weights)
     state["master_bits"] = _elementwise(lambda part: bfloat16.split(part)[1], wide)
 
 

@@ -20,32 +20,32 @@ class Storage:
     Args:
         state_dtype: None, m and s as they are computed; "bfloat16"; "8bit", m in bfloat16 and s
             in E5M3.
-        master: of bfloat16 parameters: None, rounded to nearest; "stochastic"; "split", with
-            sixteen more bits in `master_bits`.
+        master_weights: of bfloat16 parameters: None, rounded to nearest; "stochastic"; "split",
+            with sixteen more bits in `master_bits`.
         exponents: of the blocks of s with "8bit", uint8 of shape (blocks,).
         master_bits: int16, shaped as the parameters, with "split".
         keys: of the random bits; empty where nothing is rounded at random.
     """
 
     state_dtype: str | None = None
-    master: str | None = None
+    master_weights: str | None = None
     exponents: Sequence[Tensor] = field(default=())
     master_bits: Sequence[Tensor] = field(default=())
     keys: Sequence[Key] = field(default=())
 
     def __bool__(self) -> bool:
-        return self.state_dtype is not None or self.master is not None
+        return self.state_dtype is not None or self.master_weights is not None
 
     @property
     def random(self) -> bool:
         """Whether something is rounded at random."""
-        return self.state_dtype is not None or self.master == "stochastic"
+        return self.state_dtype is not None or self.master_weights == "stochastic"
 
     def of(self, index: int) -> Storage:
         """The part that belongs to one array."""
         here = slice(index, index + 1)
         lists = self.exponents[here], self.master_bits[here]
-        return Storage(self.state_dtype, self.master, *lists, self.keys[here])
+        return Storage(self.state_dtype, self.master_weights, *lists, self.keys[here])
 
 
 PLAIN = Storage()
@@ -67,9 +67,9 @@ def update_stored(
     The rule sees the new m and s before they are rounded. Arguments as in `update.loop.update`.
     """
     wide_params = list(params)
-    if storage.master == "split":
+    if storage.master_weights == "split":
         wide_params = list(map(bfloat16.join, params, storage.master_bits))
-    elif storage.master is not None:
+    elif storage.master_weights is not None:
         wide_params = [param.float() for param in params]
     wide = [exp_avg.float() for exp_avg in exp_avgs]
     if storage.state_dtype == "8bit":
@@ -90,9 +90,9 @@ def update_stored(
                 exp_avg_vars[i].copy_(bfloat16.stochastic(wide_vars[i], high(random)))
             if max_exp_avg_vars:
                 max_exp_avg_vars[i].copy_(bfloat16.nearest(wide_max[i]))
-        if storage.master == "split":
+        if storage.master_weights == "split":
             nearest, rest = bfloat16.split(wide_params[i])
             param.copy_(nearest)
             storage.master_bits[i].copy_(rest)
-        elif storage.master is not None and random is not None:
+        elif storage.master_weights is not None and random is not None:
             param.copy_(bfloat16.stochastic(wide_params[i], low(random)))

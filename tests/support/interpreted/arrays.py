@@ -29,10 +29,10 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 NARROW = DTYPES[1:]
 # (parameters, state_dtype, master)
 FORMATS = [
-    (dtype, state_dtype, master)
+    (dtype, state_dtype, master_weights)
     for dtype in NARROW
     for state_dtype in (None, "bfloat16", "8bit")
-    for master in ((None, "split", "stochastic") if dtype == torch.bfloat16 else (None,))
+    for master_weights in ((None, "split", "stochastic") if dtype == torch.bfloat16 else (None,))
 ]
 
 
@@ -50,7 +50,7 @@ class Arrays:
 
     params: list[Tensor]
     state_dtype: str | None = None
-    master: str | None = None
+    master_weights: str | None = None
     exp_avgs: list[Tensor] = field(default_factory=list)
     exp_avg_vars: list[Tensor] = field(default_factory=list)
     most: list[Tensor] = field(default_factory=list)
@@ -70,18 +70,18 @@ class Arrays:
                 self.exponents.append(torch.zeros(count, dtype=torch.uint8))
             else:
                 self.most.append(torch.zeros_like(param, dtype=first))
-            if self.master == "split":
+            if self.master_weights == "split":
                 self.master_bits.append(torch.zeros_like(param, dtype=torch.int16))
 
     def copy(self) -> Arrays:
-        made = Arrays([], self.state_dtype, self.master, t=self.t)
+        made = Arrays([], self.state_dtype, self.master_weights, t=self.t)
         for name in ("params", "exp_avgs", "exp_avg_vars", "most", "exponents", "master_bits"):
             setattr(made, name, [each.clone() for each in getattr(self, name)])
         return made
 
     def storage(self) -> Storage:
         keys = [key(n, self.t) for n in range(len(self.params))]
-        formats = self.state_dtype, self.master
+        formats = self.state_dtype, self.master_weights
         found = Storage(*formats, self.exponents, self.master_bits, keys)
         return found if found.random else replace(found, keys=())
 

@@ -65,16 +65,16 @@ def equal_to_c(
 
 
 @pytest.mark.parametrize("name", ["plain", "all at once"])
-@pytest.mark.parametrize(("dtype", "state_dtype", "master"), FORMATS)
+@pytest.mark.parametrize(("dtype", "state_dtype", "master_weights"), FORMATS)
 def test_every_stored_bit_is_that_of_the_c_kernel(
-    dtype: torch.dtype, state_dtype: str | None, master: str | None, name: str
+    dtype: torch.dtype, state_dtype: str | None, master_weights: str | None, name: str
 ) -> None:
     options = dict(VARIANTS[name])
     if state_dtype == "8bit":
         options["amsgrad"] = False
     random = torch.Generator().manual_seed(0)
     params = [normal(size)(random, dtype) for size in FEW_SIZES]
-    equal_to_c(Arrays(params, state_dtype, master), options, dtype)
+    equal_to_c(Arrays(params, state_dtype, master_weights), options, dtype)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
@@ -89,11 +89,11 @@ def test_every_bit_of_wide_state_is_that_of_the_c_kernel(dtype: torch.dtype, nam
 @pytest.mark.slow
 @pytest.mark.parametrize("grad_dtype", NARROW)
 @pytest.mark.parametrize("name", VARIANTS)
-@pytest.mark.parametrize(("dtype", "state_dtype", "master"), FORMATS)
+@pytest.mark.parametrize(("dtype", "state_dtype", "master_weights"), FORMATS)
 def test_every_stored_bit_is_that_of_the_c_kernel_more_widely(
     dtype: torch.dtype,
     state_dtype: str | None,
-    master: str | None,
+    master_weights: str | None,
     name: str,
     grad_dtype: torch.dtype,
 ) -> None:
@@ -104,7 +104,7 @@ def test_every_stored_bit_is_that_of_the_c_kernel_more_widely(
     params = [normal(size)(random, dtype) for size in SIZES]
     # Rectification starts at the sixth step.
     steps = 6 if options.get("rectify") else 2
-    equal_to_c(Arrays(params, state_dtype, master), options, grad_dtype, steps)
+    equal_to_c(Arrays(params, state_dtype, master_weights), options, grad_dtype, steps)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -131,9 +131,9 @@ SPECIAL = (0.0, -0.0, 1e-30, 1e-42, 3e38, torch.inf, -torch.inf, torch.nan)
 DEVICE_NAN = torch.tensor(0x7FFFFFFF, dtype=torch.int32).view(torch.float32)
 
 
-@pytest.mark.parametrize(("dtype", "state_dtype", "master"), FORMATS)
+@pytest.mark.parametrize(("dtype", "state_dtype", "master_weights"), FORMATS)
 def test_what_is_not_finite_is_stored_as_by_the_c_kernel(
-    dtype: torch.dtype, state_dtype: str | None, master: str | None
+    dtype: torch.dtype, state_dtype: str | None, master_weights: str | None
 ) -> None:
     """Also amid others: one element of a block that is not finite must not change the others."""
     reason = cpu.unavailable()
@@ -142,7 +142,7 @@ def test_what_is_not_finite_is_stored_as_by_the_c_kernel(
     random = torch.Generator().manual_seed(0)
     params = [normal(size)(random, dtype) for size in (300, 300, 3)]
     params[0][7 : 7 + len(SPECIAL)] = torch.tensor(SPECIAL).to(dtype)
-    one = Arrays(params, state_dtype, master)
+    one = Arrays(params, state_dtype, master_weights)
     other = one.copy()
     for t in (1, 2):
         grads = gradients(one, torch.float32, random)
@@ -190,17 +190,18 @@ EXACT = {"betas": (0.5, 0.5), "eps": 2.0**-8, "lr": 2.0**-6, "clip_update": 2.0*
 
 
 @pytest.mark.parametrize(
-    ("dtype", "state_dtype", "master"), [each for each in FORMATS if each[0] != torch.float16]
+    ("dtype", "state_dtype", "master_weights"),
+    [each for each in FORMATS if each[0] != torch.float16],
 )
 def test_every_stored_bit_is_that_of_the_loop_where_arithmetic_is_exact(
-    dtype: torch.dtype, state_dtype: str | None, master: str | None
+    dtype: torch.dtype, state_dtype: str | None, master_weights: str | None
 ) -> None:
     """No rounding before that to storage: powers of 2, small numbers, every step clipped."""
     random = torch.Generator().manual_seed(0)
     params = [normal(size)(random, torch.bfloat16).to(dtype) for size in FEW_SIZES]
     if dtype == torch.float32:
         params = [(param * 16).round() / 16 for param in params]
-    one = Arrays(params, state_dtype, master)
+    one = Arrays(params, state_dtype, master_weights)
     other = one.copy()
     for t in range(1, 4):
         grads = [
@@ -212,13 +213,13 @@ def test_every_stored_bit_is_that_of_the_loop_where_arithmetic_is_exact(
         assert_same(one, other)
 
 
-@pytest.mark.parametrize(("dtype", "state_dtype", "master"), FORMATS)
+@pytest.mark.parametrize(("dtype", "state_dtype", "master_weights"), FORMATS)
 def test_stored_numbers_are_those_of_the_loop_within_one_code(
-    dtype: torch.dtype, state_dtype: str | None, master: str | None
+    dtype: torch.dtype, state_dtype: str | None, master_weights: str | None
 ) -> None:
     """One step: where float32 rounds otherwise, a neighbour may be stored."""
     random = torch.Generator().manual_seed(0)
-    one = Arrays([normal(size)(random, dtype) for size in FEW_SIZES], state_dtype, master)
+    one = Arrays([normal(size)(random, dtype) for size in FEW_SIZES], state_dtype, master_weights)
     other = one.copy()
     grads = gradients(one, dtype, random)
     c = coefficients(group_of({"lr": 0.01}), 1)

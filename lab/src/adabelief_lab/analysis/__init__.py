@@ -1,1 +1,1 @@
-"""From records to conclusions: statistics, standings, paired tests, and their wording."""
+"""From records to conclusions: statistics, summaries, paired tests, and their wording."""

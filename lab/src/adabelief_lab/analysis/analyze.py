@@ -10,38 +10,40 @@ from typing import Any
 from adabelief_lab.analysis import sentences
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.analysis.cross_optimizer import completed, target_of
-from adabelief_lab.analysis.paired_tests import ALPHA, pairings
-from adabelief_lab.analysis.summaries import finished, ranked, standing
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.analysis.paired_tests import ALPHA, paired_tests
+from adabelief_lab.analysis.summaries import finished, ranked, summary
+from adabelief_lab.declare.study import RunRecord, Study
 
 
-def analyze(study: Study, records: Sequence[Record]) -> Comparison:
+def analyze(study: Study, records: Sequence[RunRecord]) -> Comparison:
     """Everything that can be said about the study from the records that exist.
 
     Works at any moment: with no record, in the middle of tuning, with some seeds missing.
     Records that the study does not plan are ignored.
     """
     by_key = {record.run.key: record for record in records}
-    alone = [standing(study, spec, by_key) for spec in study.optimizers]
+    alone = [summary(study, spec, by_key) for spec in study.optimizers]
     target = target_of(study, alone)
-    standings = ranked(completed(study, alone, by_key, target), study.primary_metric)
-    used = [run.key for one in standings for run in (*one.trials, *one.finals)]
+    summaries = ranked(completed(study, alone, by_key, target), study.primary_metric)
+    used = [run.key for one in summaries for run in (*one.trials, *one.finals)]
     comparison = Comparison(
         study=study,
         alpha=ALPHA,
-        standings=tuple(standings),
-        pairings=pairings(study, standings),
+        summaries=tuple(summaries),
+        paired_tests=paired_tests(study, summaries),
         n_finished=sum(finished(by_key.get(key)) for key in used),
-        n_planned=study.n_runs - study.settings.seeds * sum(one.untunable for one in standings),
+        n_planned=study.n_runs - study.settings.seeds * sum(one.untunable for one in summaries),
         target=target,
         environments=_environments([by_key[key] for key in used if key in by_key]),
     )
     return replace(
-        comparison, headline=sentences.headline(comparison), summary=sentences.summary(comparison)
+        comparison,
+        headline=sentences.headline(comparison),
+        sentences=sentences.explanation(comparison),
     )
 
 
-def _environments(records: Sequence[Record]) -> tuple[tuple[Mapping[str, Any], int], ...]:
+def _environments(records: Sequence[RunRecord]) -> tuple[tuple[Mapping[str, Any], int], ...]:
     """Commits do not make environments different: a folder already refuses code that changed."""
     counts: dict[str, int] = {}
     commits: dict[str, dict[str, None]] = {}

@@ -34,7 +34,7 @@ class Outcome:
         optimizer_seconds: part of these in the optimizer.
         peak_bytes: memory at its most; 0 where it is unknown.
         last: all metrics at the last evaluation, where they were finite; empty unless ok.
-        alarms: names of the alarms of metrics that are beyond theirs at the end of a run that
+        failures: names of the failures of metrics that are beyond theirs at the end of a run that
             ended well, as "collapsed".
     """
 
@@ -49,7 +49,7 @@ class Outcome:
     optimizer_seconds: float = 0.0
     peak_bytes: int = 0
     last: Mapping[str, float | None] = field(default_factory=dict)
-    alarms: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Standing:
+class OptimizerSummary:
     """One optimizer's part of the comparison.
 
     Args:
@@ -119,9 +119,9 @@ class Standing:
         return sum(outcome.state == state for outcome in self.finals)
 
     @property
-    def alarms(self) -> Mapping[str, int]:
-        """Final runs that ended in each alarm, of those that any did."""
-        return Counter(name for outcome in self.finals for name in outcome.alarms)
+    def failures(self) -> Mapping[str, int]:
+        """Final runs that ended in each failure threshold, of those that any did."""
+        return Counter(name for outcome in self.finals for name in outcome.failures)
 
     @property
     def n_finished(self) -> int:
@@ -164,7 +164,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Pairing:
+class PairedTest:
     """The baseline against one optimizer, seed by seed.
 
     Args:
@@ -196,26 +196,26 @@ class Comparison:
     """A study with everything that its records say so far.
 
     Args:
-        standings: one for each optimizer, in the order of the study.
+        summaries: one for each optimizer, in the order of the study.
         pairings: one for each optimizer but the baseline, in the order of the study.
         target: value of the primary metric whose time is taken; None before there is one.
         n_finished: runs of the study that ended, well or not.
         n_planned: runs of the study; optimizers that diverged at every trial have no final runs.
         environments: distinct environments of the results, with the number of runs of each.
         headline: one line in plain words.
-        summary: a few sentences in plain words.
+        sentences: a few sentences in plain words.
     """
 
     study: Study
     alpha: float
-    standings: tuple[Standing, ...]
-    pairings: tuple[Pairing, ...]
+    summaries: tuple[OptimizerSummary, ...]
+    paired_tests: tuple[PairedTest, ...]
     n_finished: int
     n_planned: int
     target: float | None
     environments: tuple[tuple[Mapping[str, Any], int], ...]
     headline: str = ""
-    summary: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -223,20 +223,20 @@ class Comparison:
         return self.n_finished == self.n_planned
 
     @property
-    def baseline(self) -> Standing:
-        """The baseline's own standing."""
-        return self.standing(self.study.baseline)
+    def baseline(self) -> OptimizerSummary:
+        """The baseline's own summary."""
+        return self.summary(self.study.baseline)
 
-    def standing(self, name: str) -> Standing:
-        """The standing of the optimizer of that name."""
-        return next(standing for standing in self.standings if standing.optimizer.name == name)
+    def summary(self, name: str) -> OptimizerSummary:
+        """The summary of the optimizer of that name."""
+        return next(summary for summary in self.summaries if summary.optimizer.name == name)
 
-    def pairing(self, name: str) -> Pairing | None:
+    def paired(self, name: str) -> PairedTest | None:
         """The pairing with the optimizer of that name; None for the baseline."""
-        return next((pairing for pairing in self.pairings if pairing.optimizer == name), None)
+        return next((paired for paired in self.paired_tests if paired.optimizer == name), None)
 
     @property
-    def ranking(self) -> list[Standing]:
+    def ranking(self) -> list[OptimizerSummary]:
         """Standings from the best to the worst, those without a rank at the end."""
-        unranked = len(self.standings) + 1
-        return sorted(self.standings, key=lambda standing: standing.rank or unranked)
+        unranked = len(self.summaries) + 1
+        return sorted(self.summaries, key=lambda summary: summary.rank or unranked)

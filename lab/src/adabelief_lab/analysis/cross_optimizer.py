@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from adabelief_lab.analysis.comparison import Standing
+from adabelief_lab.analysis.comparison import OptimizerSummary
 from adabelief_lab.analysis.time_to_target import NEVER, time_to_target
 from adabelief_lab.analysis.tuning import expected_best, sensitivity
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.declare.study import RunRecord, Study
 
 
-def target_of(study: Study, standings: Sequence[Standing]) -> float | None:
+def target_of(study: Study, summaries: Sequence[OptimizerSummary]) -> float | None:
     """The value whose time is taken: the preset's, or what the middle optimizer has at its end.
 
     Half of the optimizers then get there on average. None while a run is pending: the target must
@@ -20,9 +20,9 @@ def target_of(study: Study, standings: Sequence[Standing]) -> float | None:
     """
     if study.settings.target is not None:
         return study.settings.target
-    if any(not (one.untunable or one.finals) or one.count("pending") for one in standings):
+    if any(not (one.untunable or one.finals) or one.count("pending") for one in summaries):
         return None
-    means = [one.mean.mean for one in standings if one.mean is not None]
+    means = [one.mean.mean for one in summaries if one.mean is not None]
     if not means:
         return None
     low, high = statistics.median_low(means), statistics.median_high(means)
@@ -32,31 +32,31 @@ def target_of(study: Study, standings: Sequence[Standing]) -> float | None:
 
 def completed(
     study: Study,
-    standings: Sequence[Standing],
-    records: Mapping[str, Record],
+    summaries: Sequence[OptimizerSummary],
+    records: Mapping[str, RunRecord],
     target: float | None,
-) -> list[Standing]:
-    """The standings with `expected_best`, `sensitivity` and `times`; `records` by key."""
-    worst = _worst(study, standings)
+) -> list[OptimizerSummary]:
+    """The summaries with `expected_best`, `sensitivity` and `times`; `records` by key."""
+    worst = _worst(study, summaries)
     return [
         replace(
             one,
             **_tuning(study, one, worst),  # type: ignore[arg-type]
             times=() if target is None else _times(study, one, records, target),
         )
-        for one in standings
+        for one in summaries
     ]
 
 
-def _worst(study: Study, standings: Sequence[Standing]) -> float | None:
+def _worst(study: Study, summaries: Sequence[OptimizerSummary]) -> float | None:
     """The worst value of any trial of any optimizer that ended well."""
-    values = [run.value for one in standings for run in one.trials if run.value is not None]
+    values = [run.value for one in summaries for run in one.trials if run.value is not None]
     if not values:
         return None
     return min(values) if study.primary_metric.direction == "max" else max(values)
 
 
-def _tuning(study: Study, one: Standing, worst: float | None) -> dict[str, object]:
+def _tuning(study: Study, one: OptimizerSummary, worst: float | None) -> dict[str, object]:
     ended = [run for run in one.trials if run.state in {"ok", "diverged"}]
     if len(ended) < len(one.trials) or worst is None:
         return {}
@@ -69,7 +69,7 @@ def _tuning(study: Study, one: Standing, worst: float | None) -> dict[str, objec
 
 
 def _times(
-    study: Study, one: Standing, records: Mapping[str, Record], target: float
+    study: Study, one: OptimizerSummary, records: Mapping[str, RunRecord], target: float
 ) -> tuple[float, ...]:
     return tuple(
         time_to_target(records[run.key].rows, "test", study.primary_metric, target)

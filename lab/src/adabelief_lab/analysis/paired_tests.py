@@ -6,28 +6,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from adabelief_lab.analysis import sentences
-from adabelief_lab.analysis.comparison import Pairing, Standing, Verdict
+from adabelief_lab.analysis.comparison import OptimizerSummary, PairedTest, Verdict
 from adabelief_lab.analysis.statistics import holm, paired_test, t_interval
 from adabelief_lab.declare.study import Study
 
 ALPHA = 0.05
 
 
-def pairings(study: Study, standings: Sequence[Standing]) -> tuple[Pairing, ...]:
+def paired_tests(study: Study, summaries: Sequence[OptimizerSummary]) -> tuple[PairedTest, ...]:
     """One pairing for each optimizer but the baseline, with Holm's correction over all of them."""
-    baseline = next(standing for standing in standings if standing.optimizer.name == study.baseline)
-    others = [standing for standing in standings if standing is not baseline]
+    baseline = next(summary for summary in summaries if summary.optimizer.name == study.baseline)
+    others = [summary for summary in summaries if summary is not baseline]
     raw = [_pairing(study, baseline, other) for other in others]
-    adjusted = holm([1.0 if pairing.p is None else pairing.p for pairing, _ in raw])
+    adjusted = holm([1.0 if paired.p is None else paired.p for paired, _ in raw])
     return tuple(
-        replace(pairing, note=sentences.no_pair(baseline, other))
-        if pairing.p is None
-        else _decided(pairing, p_holm, ahead, len(others))
-        for other, (pairing, ahead), p_holm in zip(others, raw, adjusted, strict=True)
+        replace(paired, note=sentences.no_pair(baseline, other))
+        if paired.p is None
+        else _decided(paired, p_holm, ahead, len(others))
+        for other, (paired, ahead), p_holm in zip(others, raw, adjusted, strict=True)
     )
 
 
-def _pairing(study: Study, baseline: Standing, other: Standing) -> tuple[Pairing, int]:
+def _pairing(
+    study: Study, baseline: OptimizerSummary, other: OptimizerSummary
+) -> tuple[PairedTest, int]:
     """The pairing before Holm's correction, and +1 if the baseline is ahead, −1 if behind."""
     metric = study.primary_metric
     differences, finite = [], []
@@ -42,7 +44,7 @@ def _pairing(study: Study, baseline: Standing, other: Standing) -> tuple[Pairing
         else:
             differences.append(metric.worst() if ours.value is None else -metric.worst())
     test = paired_test(differences) if differences else None
-    pairing = Pairing(
+    paired = PairedTest(
         optimizer=other.optimizer.name,
         difference=t_interval(finite) if finite else None,
         n=len(differences),
@@ -54,14 +56,14 @@ def _pairing(study: Study, baseline: Standing, other: Standing) -> tuple[Pairing
         note="",
     )
     direction = 1 if metric.direction == "max" else -1
-    return pairing, direction * test.sign if test else 0
+    return paired, direction * test.sign if test else 0
 
 
-def _decided(pairing: Pairing, p_holm: float, ahead: int, comparisons: int) -> Pairing:
+def _decided(paired: PairedTest, p_holm: float, ahead: int, comparisons: int) -> PairedTest:
     verdict: Verdict = "undecided"
     if p_holm <= ALPHA and ahead != 0:
         verdict = "better" if ahead > 0 else "worse"
     note = ""
     if verdict == "undecided":
-        note = sentences.undecided(pairing.n, pairing.difference, comparisons, ALPHA)
-    return replace(pairing, p_holm=p_holm, verdict=verdict, note=note)
+        note = sentences.undecided(paired.n, paired.difference, comparisons, ALPHA)
+    return replace(paired, p_holm=p_holm, verdict=verdict, note=note)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adabelief_lab.analysis.comparison import Comparison, Standing, Verdict
+from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary, Verdict
 from adabelief_lab.analysis.formatting import NOTHING, count, listing, mean_text
 from adabelief_lab.analysis.power import seeds_for
 from adabelief_lab.analysis.statistics import Interval, seeds_needed
@@ -21,11 +21,11 @@ def undecided(n: int, difference: Interval | None, comparisons: int, alpha: floa
     return f"{text}; one of this size needs about {enough}"
 
 
-def no_pair(baseline: Standing, other: Standing) -> str:
+def no_pair(baseline: OptimizerSummary, other: OptimizerSummary) -> str:
     """Why there is no seed on which both ended."""
-    for standing in (baseline, other):
-        if standing.untunable:
-            return f"no trial of {standing.optimizer.label} ended well"
+    for summary in (baseline, other):
+        if summary.untunable:
+            return f"no trial of {summary.optimizer.label} ended well"
     if baseline.chosen is None or other.chosen is None:
         return "tuning is not finished"
     ended = all(run.state != "pending" for run in (*baseline.finals, *other.finals))
@@ -39,16 +39,16 @@ def metric_name(comparison: Comparison) -> str:
     return name if name.lower().startswith("test") else f"test {name}"
 
 
-def diverged(standing: Standing) -> str:
+def diverged(summary: OptimizerSummary) -> str:
     """How many final runs diverged, of how many; and how many came to nothing in other ways."""
-    if not standing.n_finished:
+    if not summary.n_finished:
         return NOTHING
-    return f"{standing.n_diverged}/{standing.n_finished}{alarmed(standing)}"
+    return f"{summary.n_diverged}/{summary.n_finished}{failure_counts(summary)}"
 
 
-def alarmed(standing: Standing) -> str:
-    """After what was said: how many final runs ended in each alarm."""
-    return "".join(f", {number} {name}" for name, number in sorted(standing.alarms.items()))
+def failure_counts(summary: OptimizerSummary) -> str:
+    """After what was said: how many final runs ended in each failure threshold."""
+    return "".join(f", {number} {name}" for name, number in sorted(summary.failures.items()))
 
 
 def headline(comparison: Comparison) -> str:
@@ -57,9 +57,9 @@ def headline(comparison: Comparison) -> str:
     progress = f"{comparison.n_finished} of {count(comparison.n_planned, 'run')}"
     if comparison.n_finished == 0:
         return f"Nothing has finished yet: {progress}."
-    if not comparison.pairings:
+    if not comparison.paired_tests:
         return f"{label} ran alone: there is nothing to compare it with ({progress})."
-    if all(pairing.p is None for pairing in comparison.pairings):
+    if all(paired.p is None for paired in comparison.paired_tests):
         state = "No comparison was possible" if comparison.complete else "Nothing to compare yet"
         return (
             f"{state}: {progress} finished, and no seed on which {label} and another optimizer "
@@ -72,9 +72,9 @@ def headline(comparison: Comparison) -> str:
 def _verdicts(comparison: Comparison) -> str:
     label = comparison.baseline.optimizer.label
     by_verdict: dict[Verdict, list[str]] = {"better": [], "worse": [], "undecided": []}
-    for pairing in comparison.pairings:
-        by_verdict[pairing.verdict].append(comparison.standing(pairing.optimizer).optimizer.label)
-    if len(by_verdict["undecided"]) == len(comparison.pairings):
+    for paired in comparison.paired_tests:
+        by_verdict[paired.verdict].append(comparison.summary(paired.optimizer).optimizer.label)
+    if len(by_verdict["undecided"]) == len(comparison.paired_tests):
         others = listing(by_verdict["undecided"], "or")
         return f"Undecided: no difference is established between {label} and {others}"
     phrases = {"better": "better than", "worse": "worse than", "undecided": "undecided against"}
@@ -84,7 +84,7 @@ def _verdicts(comparison: Comparison) -> str:
     return f"{label} is {listing(parts)}"
 
 
-def summary(comparison: Comparison) -> tuple[str, ...]:
+def explanation(comparison: Comparison) -> tuple[str, ...]:
     """A few sentences: the means, what could be decided, divergences, edges, what is missing."""
     sentences = [
         _means(comparison),
@@ -99,7 +99,7 @@ def summary(comparison: Comparison) -> tuple[str, ...]:
 
 def _means(comparison: Comparison) -> str:
     first = comparison.ranking[0]
-    if first.mean is None or len(comparison.standings) == 1:
+    if first.mean is None or len(comparison.summaries) == 1:
         return ""
     metric = comparison.study.primary_metric
     which = "highest" if metric.direction == "max" else "lowest"
@@ -116,24 +116,24 @@ def _means(comparison: Comparison) -> str:
 
 
 def _power(comparison: Comparison) -> str:
-    tested = [pairing.n for pairing in comparison.pairings if pairing.p is not None]
-    needed = seeds_needed(len(comparison.pairings), comparison.alpha)
+    tested = [paired.n for paired in comparison.paired_tests if paired.p is not None]
+    needed = seeds_needed(len(comparison.paired_tests), comparison.alpha)
     if not tested or max(tested) >= needed:
         return ""
     return (
         f"With {count(max(tested), 'paired seed')} no verdict was reachable, whatever the runs "
-        f"had shown: {count(len(comparison.pairings), 'comparison')} at the "
+        f"had shown: {count(len(comparison.paired_tests), 'comparison')} at the "
         f"{comparison.alpha:.0%} level need at least {needed} seeds."
     )
 
 
 def _divergences(comparison: Comparison) -> str:
-    if not any(standing.n_finished for standing in comparison.standings):
+    if not any(summary.n_finished for summary in comparison.summaries):
         return ""
     parts = [
-        f"{standing.n_diverged} of {standing.n_finished} with {standing.optimizer.label}"
-        for standing in comparison.standings
-        if standing.n_diverged
+        f"{summary.n_diverged} of {summary.n_finished} with {summary.optimizer.label}"
+        for summary in comparison.summaries
+        if summary.n_diverged
     ]
     if not parts:
         return "No final run diverged."
@@ -145,9 +145,9 @@ def _divergences(comparison: Comparison) -> str:
 
 def _failures(comparison: Comparison) -> str:
     parts = [
-        f"{standing.count('failed')} of {standing.n_finished} with {standing.optimizer.label}"
-        for standing in comparison.standings
-        if standing.count("failed")
+        f"{summary.count('failed')} of {summary.n_finished} with {summary.optimizer.label}"
+        for summary in comparison.summaries
+        if summary.count("failed")
     ]
     if not parts:
         return ""
@@ -155,17 +155,17 @@ def _failures(comparison: Comparison) -> str:
 
 
 def _untunable(comparison: Comparison) -> str:
-    labels = [standing.optimizer.label for standing in comparison.standings if standing.untunable]
+    labels = [summary.optimizer.label for summary in comparison.summaries if summary.untunable]
     if not labels:
         return ""
     return f"No trial of {listing(labels, 'or')} ended well, so there is no final run of it."
 
 
 def _edges(comparison: Comparison) -> str:
-    found = [standing for standing in comparison.standings if standing.edge]
+    found = [summary for summary in comparison.summaries if summary.edge]
     if not found:
         return ""
-    labels = [f"{standing.optimizer.label} ({standing.edge})" for standing in found]
+    labels = [f"{summary.optimizer.label} ({summary.edge})" for summary in found]
     verb = "lies" if len(labels) == 1 else "lie"
     return (
         f"The best setting of {listing(labels)} {verb} at the end of what was tried: a "

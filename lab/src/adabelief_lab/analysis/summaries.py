@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeGuard
 
-from adabelief_lab.analysis.comparison import Curve, Outcome, Standing, State
+from adabelief_lab.analysis.comparison import Curve, OptimizerSummary, Outcome, State
 from adabelief_lab.analysis.statistics import Interval, t_interval
 from adabelief_lab.declare.search_space import edges
-from adabelief_lab.declare.study import Record, Run, Study, select
+from adabelief_lab.declare.study import Run, RunRecord, Study, select
 from adabelief_lab.declare.workload import Metric
 from adabelief_lab.optimizers import OptimizerSpec
 
@@ -18,13 +18,15 @@ from adabelief_lab.optimizers import OptimizerSpec
 OVERFLOWS = 1e150
 
 
-def finished(record: Record | None) -> bool:
+def finished(record: RunRecord | None) -> bool:
     """Whether the run has ended, well or not."""
     return record is not None and record.result is not None
 
 
-def standing(study: Study, spec: OptimizerSpec, records: Mapping[str, Record]) -> Standing:
-    """The optimizer's standing, without its rank; `records` by key."""
+def summary(
+    study: Study, spec: OptimizerSpec, records: Mapping[str, RunRecord]
+) -> OptimizerSummary:
+    """The optimizer's summary, without its rank; `records` by key."""
     metric = study.primary_metric
     runs = study.tune_runs(spec)
     winner = None
@@ -38,7 +40,7 @@ def standing(study: Study, spec: OptimizerSpec, records: Mapping[str, Record]) -
     )
     ended = [records[run.key] for run in planned if finished(records.get(run.key))]
     survivors = [run for run in finals if run.state == "ok"]
-    return Standing(
+    return OptimizerSummary(
         optimizer=spec,
         trials=tuple(_outcome(run, records.get(run.key), study, 0) for run in runs),
         chosen=winner.point if winner else None,
@@ -53,7 +55,7 @@ def standing(study: Study, spec: OptimizerSpec, records: Mapping[str, Record]) -
     )
 
 
-def _state(record: Record | None, metric: Metric) -> State:
+def _state(record: RunRecord | None, metric: Metric) -> State:
     """How the run ended. A metric that is not finite after a finite loss is divergence too."""
     if record is None or record.result is None:
         return "pending"
@@ -62,18 +64,18 @@ def _state(record: Record | None, metric: Metric) -> State:
     return "diverged" if record.result.status == "diverged" else "failed"
 
 
-def _outcome(run: Run, record: Record | None, study: Study, seed: int) -> Outcome:
+def _outcome(run: Run, record: RunRecord | None, study: Study, seed: int) -> Outcome:
     metric = study.primary_metric
     state = _state(record, metric)
     result = record.result if record else None
     value = best = None
-    alarms: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     if record and result and state == "ok":
         value = result.last[metric.name]
         seen = [row.get(metric.name) for row in record.rows if row.get("split") == run.split]
         finite = [float(number) for number in (value, *seen) if _is_finite(number)]
         best = max(finite) if metric.direction == "max" else min(finite)
-        alarms = tuple(_alarms(study.metrics, result.last))
+        failures = tuple(_failures(study.metrics, result.last))
     return Outcome(
         key=run.key,
         lr=float(run.hyperparameters["lr"]),
@@ -86,15 +88,15 @@ def _outcome(run: Run, record: Record | None, study: Study, seed: int) -> Outcom
         optimizer_seconds=result.optimizer_seconds if result else 0.0,
         peak_bytes=result.peak_bytes if result else 0,
         last=result.last if result and state == "ok" else {},
-        alarms=alarms,
+        failures=failures,
     )
 
 
-def _alarms(metrics: Sequence[Metric], last: Mapping[str, float | None]) -> Iterator[str]:
+def _failures(metrics: Sequence[Metric], last: Mapping[str, float | None]) -> Iterator[str]:
     for metric in metrics:
         value = last.get(metric.name)
-        if metric.alarm is not None and value is not None and metric.alarms(value):
-            yield metric.alarm.name
+        if metric.failure_threshold is not None and value is not None and metric.fails(value):
+            yield metric.failure_threshold.name
 
 
 def _is_finite(value: Any) -> TypeGuard[float]:
@@ -106,7 +108,7 @@ def _interval(values: Sequence[float | None]) -> Interval | None:
     return t_interval(finite) if finite else None
 
 
-def _curve(ended: Sequence[Record], split: str, name: str, metric: Metric) -> Curve | None:
+def _curve(ended: Sequence[RunRecord], split: str, name: str, metric: Metric) -> Curve | None:
     survivors = [record for record in ended if _state(record, metric) == "ok"]
     included = survivors or ended
     by_step: dict[int, list[float]] = {}
@@ -129,7 +131,7 @@ def _curve(ended: Sequence[Record], split: str, name: str, metric: Metric) -> Cu
     )
 
 
-def ranked(standings: Sequence[Standing], metric: Metric) -> list[Standing]:
+def ranked(summaries: Sequence[OptimizerSummary], metric: Metric) -> list[OptimizerSummary]:
     """Standings with ranks: by the mean in which a diverged run counts as worst.
 
     One diverged run makes that mean infinitely bad; among such optimizers the smaller share of
@@ -137,12 +139,12 @@ def ranked(standings: Sequence[Standing], metric: Metric) -> list[Standing]:
     (an exception: a full disk as well as a bug) says nothing about quality and is left out.
     """
 
-    def badness(one: Standing) -> tuple[float, float]:
+    def badness(one: OptimizerSummary) -> tuple[float, float]:
         counted = one.n_diverged + one.count("ok")
         sign = -1.0 if metric.direction == "max" else 1.0
         return one.n_diverged / counted, sign * one.mean.mean if one.mean else math.inf
 
-    scores = {one.optimizer.name: badness(one) for one in standings if one.mean or one.n_diverged}
+    scores = {one.optimizer.name: badness(one) for one in summaries if one.mean or one.n_diverged}
     order = sorted(scores.values())
     ranks = {name: order.index(score) + 1 for name, score in scores.items()}
-    return [replace(one, rank=ranks.get(one.optimizer.name)) for one in standings]
+    return [replace(one, rank=ranks.get(one.optimizer.name)) for one in summaries]

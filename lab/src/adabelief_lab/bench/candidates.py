@@ -124,11 +124,11 @@ CONTENDERS = {
         ),
         Contender(
             "bf16-split", "fused, bf16 θ and state, split", "ours",
-            _ours(**_small, master="split"), near=True, dtype=_half, state=6,
+            _ours(**_small, master_weights="split"), near=True, dtype=_half, state=6,
         ),
         Contender(
             "bf16-stochastic", "fused, bf16 θ and state, stochastic", "ours",
-            _ours(**_small, master="stochastic"), near=True, dtype=_half, state=4,
+            _ours(**_small, master_weights="stochastic"), near=True, dtype=_half, state=4,
         ),
         Contender(
             "adamw-fused", "AdamW, fused", "torch", _of_torch("AdamW", fused=True), near=True,

@@ -13,7 +13,7 @@ from adabelief_lab.bench.candidates import BASELINE, CONTENDERS, Contender, cont
 from adabelief_lab.bench.display import meter
 from adabelief_lab.bench.machine import cores, machine
 from adabelief_lab.bench.models import model
-from adabelief_lab.bench.record import Record
+from adabelief_lab.bench.record import BenchRecord
 from adabelief_lab.bench.session import (
     QUICK_MODELS,
     QUICK_PARTS,
@@ -73,7 +73,9 @@ class Request:
         return contenders(_words("against", self.against))
 
 
-def prepare(request: Request, facts: Mapping[str, Any], command: str) -> tuple[Record, list[Job]]:
+def prepare(
+    request: Request, facts: Mapping[str, Any], command: str
+) -> tuple[BenchRecord, list[Job]]:
     """A record without times yet, and the jobs that will fill it.
 
     Args:
@@ -93,7 +95,7 @@ def prepare(request: Request, facts: Mapping[str, Any], command: str) -> tuple[R
             msg = f"{name} cannot run here: {left_out[name]}"
             raise ValueError(msg)
     jobs = plan.jobs(can, budget())
-    record = Record(
+    record = BenchRecord(
         command=command,
         started=_now(),
         machine={**facts, **machine()},
@@ -102,7 +104,9 @@ def prepare(request: Request, facts: Mapping[str, Any], command: str) -> tuple[R
     return record, jobs
 
 
-def fill(record: Record, jobs: Sequence[Job], console: Console, save: Callable[[], None]) -> None:
+def fill(
+    record: BenchRecord, jobs: Sequence[Job], console: Console, save: Callable[[], None]
+) -> None:
     """Run the jobs, with progress on the console; `save` is called whenever something is new.
 
     Raises:

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from adabelief_lab.bench.ratios import Ratio
-from adabelief_lab.bench.record import PARTS, Heat, Part, Record
-from adabelief_lab.bench.rows import Row, heading, load, overhead, rows, title
+from adabelief_lab.bench.record import PARTS, BenchRecord, Heat, Part
+from adabelief_lab.bench.rows import TableRow, heading, overhead, rows, thread_load, title
 from adabelief_lab.bench.session import Job
 
 STYLE = {"ours": "bold", "ceiling": "dim", "torch": "", "peer": ""}
@@ -55,7 +55,7 @@ def _what(job: Job) -> str:
     return f"{job.part}: {job.model.title}, {len(job.contenders)} contenders"
 
 
-def tables(record: Record, width: int) -> Iterator[Table]:
+def tables(record: BenchRecord, width: int) -> Iterator[Table]:
     """All that the record has, `width` columns wide at most."""
     for part in PARTS:
         if part == "overhead":
@@ -69,20 +69,20 @@ def tables(record: Record, width: int) -> Iterator[Table]:
                         yield _times(record, part, shape, threads, width)
 
 
-def _times(record: Record, part: Part, shape: str, threads: int, width: int) -> Table:
+def _times(record: BenchRecord, part: Part, shape: str, threads: int, width: int) -> Table:
     table = _table(heading(_first(record, part, shape, threads)), width)
     heads = ("ms", "× Adam, fused", "quartiles", "of ceiling", "rounds")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for row in rows(record, part, shape, threads):
         table.add_row(*cells(row), style=STYLE[row.kind])
-    busy = load(record, part, shape, threads)
+    busy = thread_load(record, part, shape, threads)
     if busy:
         table.caption = Text(f"load average {busy[0]:.2f} to {busy[1]:.2f}")
     return table
 
 
-def _first(record: Record, part: Part, shape: str, threads: int) -> Heat:
+def _first(record: BenchRecord, part: Part, shape: str, threads: int) -> Heat:
     return next(
         heat
         for heat in record.heats
@@ -90,7 +90,7 @@ def _first(record: Record, part: Part, shape: str, threads: int) -> Heat:
     )
 
 
-def cells(row: Row) -> list[str]:
+def cells(row: TableRow) -> list[str]:
     """A row of a table of times, as text."""
     return [
         row.title,
@@ -107,7 +107,7 @@ def interval(ratio: Ratio) -> str:
     return f"{ratio.low:.2f} to {ratio.high:.2f}"
 
 
-def _overhead(record: Record, width: int) -> Iterator[Table]:
+def _overhead(record: BenchRecord, width: int) -> Iterator[Table]:
     found = overhead(record)
     if found:
         table = _table("A step without arithmetic: one element in each tensor; 1 thread", width)
@@ -118,7 +118,7 @@ def _overhead(record: Record, width: int) -> Iterator[Table]:
         yield table
 
 
-def _memory(record: Record, width: int) -> Iterator[Table]:
+def _memory(record: BenchRecord, width: int) -> Iterator[Table]:
     if record.memory:
         table = _table("Memory in bytes for each parameter", width)
         for head in ("state", "state and temporaries at the peak"):

@@ -81,7 +81,7 @@ class Footprint(BaseModel):
         return (self.peak - self.before) / self.parameters
 
 
-class Record(BaseModel):
+class BenchRecord(BaseModel):
     """One run of `adabelief bench`.
 
     Args:
@@ -145,14 +145,14 @@ def _compact(value: Any, depth: int = 0) -> str:
     return json.dumps(value)
 
 
-def read(path: Path) -> Record:
+def read_record(path: Path) -> BenchRecord:
     """The record in a file.
 
     Raises:
         ValueError: the file cannot be read, or is no record; the message names it.
     """
     try:
-        return Record.model_validate_json(path.read_bytes())
+        return BenchRecord.model_validate_json(path.read_bytes())
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror}"
         raise ValueError(msg) from None

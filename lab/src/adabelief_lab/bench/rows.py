@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from adabelief_lab.bench.candidates import BASELINE, CEILING, CONTENDERS
 from adabelief_lab.bench.models import model
 from adabelief_lab.bench.ratios import Ratio
-from adabelief_lab.bench.record import Heat, Part, Record
+from adabelief_lab.bench.record import BenchRecord, Heat, Part
 from adabelief_lab.bench.session import OVERHEAD
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One contender against the baseline.
 
     Args:
@@ -52,7 +52,7 @@ def kind(name: str) -> str:
     return CONTENDERS[name].kind if name in CONTENDERS else "peer"
 
 
-def rows(record: Record, part: Part, shape: str, threads: int) -> list[Row]:
+def rows(record: BenchRecord, part: Part, shape: str, threads: int) -> list[TableRow]:
     """All that ran on that shape with so many threads, the fastest first."""
     found = []
     for name in _names(record, part, shape, threads):
@@ -60,7 +60,7 @@ def rows(record: Record, part: Part, shape: str, threads: int) -> list[Row]:
         if heat is None:
             continue
         beside = record.heat(part, shape, threads, name, CEILING) if _moves_28(name) else None
-        row = Row(
+        row = TableRow(
             name,
             title(name),
             kind(name),
@@ -72,7 +72,7 @@ def rows(record: Record, part: Part, shape: str, threads: int) -> list[Row]:
     return sorted(found, key=lambda row: row.ratio.median)
 
 
-def overhead(record: Record) -> list[Overhead]:
+def overhead(record: BenchRecord) -> list[Overhead]:
     """From steps over one tensor of one element and over many; the cheapest first."""
     one, many = OVERHEAD
     found = []
@@ -104,7 +104,9 @@ def count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def load(record: Record, part: Part, shape: str, threads: int) -> tuple[float, float] | None:
+def thread_load(
+    record: BenchRecord, part: Part, shape: str, threads: int
+) -> tuple[float, float] | None:
     """Smallest and largest load average over all heats of that shape."""
     those = [
         heat.load
@@ -122,7 +124,7 @@ def _moves_28(name: str) -> bool:
     return known is None or (known.dtype.itemsize == 4 and known.state == 8)
 
 
-def _names(record: Record, part: Part, shape: str, threads: int) -> list[str]:
+def _names(record: BenchRecord, part: Part, shape: str, threads: int) -> list[str]:
     found: dict[str, None] = {}
     for heat in record.heats:
         if (heat.part, heat.shape, heat.threads) == (part, shape, threads):

@@ -11,7 +11,7 @@ from adabelief_lab.bench.interleaved_timing import CACHED, heats, run
 from adabelief_lab.bench.machine import free_memory
 from adabelief_lab.bench.memory import in_child
 from adabelief_lab.bench.models import MODELS, Model, equal
-from adabelief_lab.bench.record import PARTS, Footprint, Part, Record
+from adabelief_lab.bench.record import PARTS, BenchRecord, Footprint, Part
 
 ROUNDS, QUICK_ROUNDS = 40, 3
 QUICK_MODELS = (equal(364, 1_024), equal(1_000, 64))
@@ -117,7 +117,7 @@ def budget() -> float:
 
 def execute(
     jobs: Sequence[Job],
-    record: Record,
+    record: BenchRecord,
     begin: Callable[[Job], None],
     tick: Callable[[], None],
     save: Callable[[], None],

@@ -17,7 +17,7 @@ from adabelief_lab.declare.workload import Parallel
 from adabelief_lab.optimizers import GROUPS, OPTIMIZERS, Search, expand, resolve
 from adabelief_lab.run.validate import preset_of
 from adabelief_lab.workloads import WORKLOADS
-from adabelief_lab.workloads.load import Loaded, load
+from adabelief_lab.workloads.load import Loaded, load_workload
 
 BASELINE = "adabelief"
 
@@ -113,7 +113,7 @@ def declared(
     # An optimizer's package.module may lie in the user's folder, as with python -m; workers inherit
     # it.
     sys.path.append(str(Path.cwd()))
-    loaded = load(workload)
+    loaded = load_workload(workload)
     searched = changes.get("search") or preset_of(loaded.workload, preset).search
     if has_own(loaded.workload, searched):
         specs = published(loaded.workload, _given(against))

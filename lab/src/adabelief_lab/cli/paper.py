@@ -25,11 +25,11 @@ from adabelief_lab.paper.catalogue import EXHIBITS, EXPERIMENTS, NAMES, SETS, ch
 from adabelief_lab.paper.exhibit import Exhibit, cell
 from adabelief_lab.paper.experiments.experiment import Experiment
 from adabelief_lab.paper.experiments.studies import exhibit as experiment_of
-from adabelief_lab.paper.record import Record
+from adabelief_lab.paper.record import ExhibitRecord
 from adabelief_lab.paper.reproduce import records
 from adabelief_lab.paper.reproduce import reproduce as made
 from adabelief_lab.paper.summary import markdown as written
-from adabelief_lab.run.validate import rehearse
+from adabelief_lab.run.validate import dry_run
 from adabelief_lab.store.study_folder import Store, joined
 from adabelief_lab.workloads.load import Loaded
 
@@ -91,9 +91,9 @@ def reproduce(
         if not exhibits:
             _list(as_json)
             return
-        found: list[Record] = []
+        found: list[ExhibitRecord] = []
 
-        def tell(exhibit: Exhibit, record: Record | None) -> None:
+        def tell(exhibit: Exhibit, record: ExhibitRecord | None) -> None:
             if record is not None:
                 found.append(record)
             if as_json:
@@ -130,7 +130,7 @@ def _conduct(
     now = progress(study, results_of(study, store))
     if now.runs == now.total_runs:
         return
-    rehearse(loaded.workload, study.settings, evaluate=not store.begun())
+    dry_run(loaded.workload, study.settings, evaluate=not store.begun())
     store.open(joined(study, store))  # which may have the runs of other exhibits too
     at_once = workers or as_many(study)
     engine = partial(LocalEngine, store.root, study.workload, at_once)
@@ -163,7 +163,7 @@ def _list(as_json: bool) -> None:
         console.print(f"{name}: {names}", highlight=False)
 
 
-def _show(record: Record) -> None:
+def _show(record: ExhibitRecord) -> None:
     for claim in record.findings.claims:
         console.print(
             Text(f"  {claim.says} ({claim.source}): {claim.measured} → {claim.verdict}"),
@@ -177,6 +177,6 @@ def _show(record: Record) -> None:
         console.print(table)
 
 
-def _as_dict(record: Record) -> dict[str, object]:
+def _as_dict(record: ExhibitRecord) -> dict[str, object]:
     claims = [asdict(claim) for claim in record.findings.claims]
     return {"exhibit": record.exhibit, "seconds": record.seconds, "claims": claims}

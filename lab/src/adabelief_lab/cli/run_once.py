@@ -20,7 +20,7 @@ from adabelief_lab.cli.options import (
     pairs,
 )
 from adabelief_lab.common.make_optimizer import check_arguments
-from adabelief_lab.common.make_optimizer import load as optimizer_class
+from adabelief_lab.common.make_optimizer import load_class as optimizer_class
 from adabelief_lab.conduct.compare import declare
 from adabelief_lab.conduct.local_engine import LocalEngine
 from adabelief_lab.declare.study import Run
@@ -28,10 +28,10 @@ from adabelief_lab.optimizers import resolve
 from adabelief_lab.optimizers.implementations import import_path
 from adabelief_lab.run.belief_rows import SPLIT as BELIEF
 from adabelief_lab.run.picture_rows import SPLIT as PICTURES
-from adabelief_lab.run.validate import rehearse
+from adabelief_lab.run.validate import dry_run
 from adabelief_lab.store.run_folder import RunFolder
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     Ends with 1 if the run does not end well.
     """
     with explained():
-        loaded = load(workload)
+        loaded = load_workload(workload)
         (spec,) = resolve([optimizer])
         study = declare(
             loaded, preset, [spec], steps=steps, eval_every=eval_every, options=options_of(option)
@@ -84,7 +84,7 @@ def run(
         path = import_path(one.implementation)
         check_arguments(path, optimizer_class(path), one.hyperparameters)
         store = Store(out)
-        rehearse(loaded.workload, study.settings, evaluate=one.key not in store.begun())
+        dry_run(loaded.workload, study.settings, evaluate=one.key not in store.begun())
         folder = store.folder(one)
         _train(folder, one, out, loaded.source or workload, quiet=as_json)
         result = folder.result()

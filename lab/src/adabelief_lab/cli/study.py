@@ -39,7 +39,7 @@ from adabelief_lab.conduct.progress import table as progress_table
 from adabelief_lab.declare.study import Result, Study, plan
 from adabelief_lab.report import write
 from adabelief_lab.report.tables import terminal
-from adabelief_lab.run.validate import rehearse
+from adabelief_lab.run.validate import dry_run
 from adabelief_lab.store.study_folder import Store
 
 WATCH_SECONDS = 2.0
@@ -105,7 +105,7 @@ def compare(
             parallel=parallel,
         )
         store = Store(folder)
-        rehearse(loaded.workload, study.settings, evaluate=not store.begun())
+        dry_run(loaded.workload, study.settings, evaluate=not store.begun())
         store.open(study, any_code=any_code)
         at_once = workers or as_many(study)
 

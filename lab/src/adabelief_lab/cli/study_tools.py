@@ -27,18 +27,18 @@ from adabelief_lab.cli.options import (
 )
 from adabelief_lab.conduct.archive import pack as pack_study
 from adabelief_lab.conduct.archive import unpack as unpack_study
-from adabelief_lab.conduct.check_workload import Finding
+from adabelief_lab.conduct.check_workload import CheckResult
 from adabelief_lab.conduct.check_workload import check as findings_of
 from adabelief_lab.conduct.compare import results_of
 from adabelief_lab.conduct.estimate import estimate
 from adabelief_lab.conduct.progress import duration
-from adabelief_lab.conduct.verify import Verdict, choose
+from adabelief_lab.conduct.verify import Repetition, choose
 from adabelief_lab.conduct.verify import verify as make_again
-from adabelief_lab.run.validate import preset_of, rehearse
+from adabelief_lab.run.validate import dry_run, preset_of
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
-STATES = {"kept": "green", "broken": "red", "unclear": "yellow"}
+STATES = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
 
 def plan(
@@ -73,7 +73,7 @@ def plan(
         )
         store = Store(folder)
         results = results_of(study, store)
-        rehearse(loaded.workload, study.settings)  # its author's mistakes, in words
+        dry_run(loaded.workload, study.settings)  # its author's mistakes, in words
         guess = estimate(study, loaded.workload, results)
         left = study.n_runs - len(results)
         at_once = workers or as_many(study)
@@ -126,13 +126,13 @@ def check(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a workload's promises: equal seeds give equal runs, a killed run goes on, and more.
+    """Check a workload's checks: equal seeds give equal runs, a killed run goes on, and more.
 
     Ends with 1 if one is broken.
     """
     sys.path.append(str(Path.cwd()))
     with explained():
-        loaded = load(workload).workload
+        loaded = load_workload(workload).workload
         smallest = min(loaded.presets, key=lambda name: loaded.presets[name].steps)
         found = []
         for finding in findings_of(loaded, preset_of(loaded, preset or smallest)):
@@ -141,15 +141,15 @@ def check(
                 _print(finding)
         if as_json:
             show_json([finding._asdict() for finding in found])
-        broken = sum(finding.state == "broken" for finding in found)
+        broken = sum(finding.state == "failed" for finding in found)
         if not as_json:
-            console.print(f"{len(found)} promises, {broken} broken.", highlight=False)
+            console.print(f"{len(found)} checks, {broken} broken.", highlight=False)
         if broken:
             raise typer.Exit(1)
 
 
-def _print(finding: Finding) -> None:
-    console.print(f"[{STATES[finding.state]}]{finding.state:8}[/] {finding.promise}")
+def _print(finding: CheckResult) -> None:
+    console.print(f"[{STATES[finding.state]}]{finding.state:8}[/] {finding.check}")
     if finding.detail:
         console.print(f"         {finding.detail}", highlight=False, markup=False, style="dim")
 
@@ -170,7 +170,7 @@ def verify(
         study = store.study()
         chosen = choose(study, store, runs, seed)
 
-        def show(verdict: Verdict) -> None:
+        def show(verdict: Repetition) -> None:
             state = "[red]differs[/]" if verdict.difference else "[green]same[/]   "
             name = f"{verdict.run.key} {study.optimizer(verdict.run.optimizer).label}"
             console.print(f"{state} {name}, {verdict.run.phase}", highlight=False)

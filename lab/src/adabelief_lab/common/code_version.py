@@ -25,7 +25,7 @@ SUFFIXES = (".py", ".c", ".h", ".inc")
 
 
 @lru_cache(maxsize=1)
-def digests() -> Mapping[str, str]:
+def file_hashes() -> Mapping[str, str]:
     """Sixteen hex digits of the sha256 of every file of this package that may change a number."""
     root = Path(adabelief.__file__).parent
     files = sorted(path for path in root.rglob("*") if path.suffix in SUFFIXES)

@@ -17,7 +17,7 @@ from adabelief_lab.common.errors import LabError
 EXTRAS = {"pytorch_optimizer": '; pip install "adabelief[rivals]"'}
 
 
-def load(path: str) -> type[Optimizer]:
+def load_class(path: str) -> type[Optimizer]:
     """The optimizer class at "package.module:Class".
 
     Raises:
@@ -45,7 +45,7 @@ def load(path: str) -> type[Optimizer]:
     return cls
 
 
-def make(
+def make_optimizer(
     path: str,
     params: ParamsT,
     hyperparameters: Mapping[str, Any],
@@ -64,7 +64,7 @@ def make(
     Raises:
         LabError: as for `load`; or the class does not take one of the arguments.
     """
-    cls = load(path)
+    cls = load_class(path)
     check_arguments(path, cls, hyperparameters)
     arguments = {
         name: tuple(value) if isinstance(value, list) else value
@@ -74,7 +74,7 @@ def make(
     factory: Callable[..., Optimizer] = cls
     optimizer = factory(params, **arguments)
     for wrapper, options in reversed(wrappers):
-        wrap: Callable[..., Optimizer] = load(wrapper)
+        wrap: Callable[..., Optimizer] = load_class(wrapper)
         optimizer = wrap(optimizer, **options)
     return optimizer
 

@@ -9,7 +9,7 @@ import torch.distributed as dist
 T = TypeVar("T")
 
 
-class Team(NamedTuple):
+class ProcessGroup(NamedTuple):
     """One process's view of torch.distributed's default group; without one, of itself alone.
 
     Every method is called by all members, in the same order.
@@ -23,11 +23,11 @@ class Team(NamedTuple):
     size: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
-    def agree(self, value: T) -> T:
+    def broadcast(self, value: T) -> T:
         """The leader's value."""
         if self.size == 1:
             return value
@@ -49,14 +49,14 @@ class Team(NamedTuple):
             dist.barrier()
 
 
-ALONE = Team()
+SINGLE = ProcessGroup()
 
 
-def joined() -> Team:
-    """The default group's team.
+def joined() -> ProcessGroup:
+    """The default group's group.
 
     Its users are told by it which part of a batch is theirs.
     """
     if dist.is_available() and dist.is_initialized():
-        return Team(dist.get_rank(), dist.get_world_size())
-    return ALONE
+        return ProcessGroup(dist.get_rank(), dist.get_world_size())
+    return SINGLE

@@ -14,7 +14,7 @@ from adabelief_lab.common.errors import LabError, first_of
 from adabelief_lab.conduct.local_engine import Engine
 from adabelief_lab.conduct.progress import Progress, progress
 from adabelief_lab.declare.search_space import shown
-from adabelief_lab.declare.study import Record, Result, Study, plan
+from adabelief_lab.declare.study import Result, RunRecord, Study, plan
 from adabelief_lab.declare.workload import Metric, Preset, Workload
 from adabelief_lab.optimizers import OptimizerSpec, Search
 from adabelief_lab.run.validate import preset_of
@@ -204,7 +204,7 @@ def results_of(
     return results
 
 
-def records_of(study: Study, store: Store) -> list[Record]:
+def records_of(study: Study, store: Store) -> list[RunRecord]:
     """Everything that the folder holds of the study's runs, finished or not."""
     results = results_of(study, store)
     return [store.record(each, results.get(each.key)) for each in plan(study, results)]

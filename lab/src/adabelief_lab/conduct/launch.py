@@ -15,13 +15,13 @@ import torch.distributed as dist
 
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.common.process_group import joined
-from adabelief_lab.conduct.worker_process import serve
+from adabelief_lab.conduct.worker_process import exit_with_parent
 from adabelief_lab.declare.study import Run
 from adabelief_lab.run import crash_counter
-from adabelief_lab.run.train import Guard, TeamError, execute
+from adabelief_lab.run.train import Guard, ProcessGroupError, execute
 from adabelief_lab.store.run_folder import RunFolder
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import load
+from adabelief_lab.workloads.load import load_workload
 
 # The agent ends members whose sibling died; for who waits for another driver's lock, there is none.
 NO_TIMEOUT = timedelta(days=365)
@@ -29,7 +29,7 @@ NO_TIMEOUT = timedelta(days=365)
 LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
-def perform(root: Path, reference: str, run: Run, guard: Guard, threads: int) -> str:
+def train_in_processes(root: Path, reference: str, run: Run, guard: Guard, threads: int) -> str:
     """Train the run unless it is finished: what an engine's worker does.
 
     Args:
@@ -48,7 +48,7 @@ def perform(root: Path, reference: str, run: Run, guard: Guard, threads: int) ->
     """
     folder = Store(root).folder(run)
     if run.processes == 1:
-        return execute(folder, run, load(reference).workload, guard)
+        return execute(folder, run, load_workload(reference).workload, guard)
     return _spread(folder, (str(root), reference, run.model_dump_json(), tuple(guard), threads))
 
 
@@ -98,7 +98,7 @@ def _member(
     root: str, reference: str, run: str, guard: tuple[str, float | None], threads: int
 ) -> str:
     """One of the run's processes, as torchrun's agent starts it."""
-    serve(os.getppid(), threads)
+    exit_with_parent(os.getppid(), threads)
     os.environ["GLOO_SOCKET_IFNAME"] = LOOPBACK
     backend = "gloo"
     if torch.cuda.is_available():
@@ -111,8 +111,10 @@ def _member(
         importlib.import_module("torch.distributed.tensor")
     folder = Store(Path(root)).folder(declared)
     try:
-        amiss = execute(folder, declared, load(reference).workload, Guard(*guard), joined())
-    except TeamError:
+        amiss = execute(
+            folder, declared, load_workload(reference).workload, Guard(*guard), joined()
+        )
+    except ProcessGroupError:
         os._exit(1)  # at once: whoever waits in a collective for this process is to be ended
     dist.destroy_process_group()
     return amiss

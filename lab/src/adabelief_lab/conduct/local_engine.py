@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Protocol
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.conduct.launch import perform
-from adabelief_lab.conduct.worker_process import serve
+from adabelief_lab.conduct.launch import train_in_processes
+from adabelief_lab.conduct.worker_process import exit_with_parent
 from adabelief_lab.declare.study import Run
 from adabelief_lab.run import crash_counter
 from adabelief_lab.run.train import Guard
-from adabelief_lab.tasks.readers import allot
+from adabelief_lab.tasks.readers import set_num_workers
 
 
 class Engine(Protocol):
@@ -99,7 +99,9 @@ class LocalEngine:
     def _fill(self) -> None:
         while self._waiting and len(self._futures) < AHEAD * self.workers:
             run = self._waiting[0]
-            job = partial(perform, self.root, self.reference, run, self._guard, self.threads)
+            job = partial(
+                train_in_processes, self.root, self.reference, run, self._guard, self.threads
+            )
             try:
                 future = self._pool.submit(job)
             except BrokenProcessPool:  # a worker died since anybody looked
@@ -159,6 +161,6 @@ class LocalEngine:
 
 def _prepare_worker(parent: int, threads: int, readers: int) -> None:
     # How the pool ends those that are left when one died, and `stop` all of them.
-    signal.signal(signal.SIGTERM, lambda *_: crash_counter.leave())
-    allot(readers)
-    serve(parent, threads)
+    signal.signal(signal.SIGTERM, lambda *_: crash_counter.exit_without_counting())
+    set_num_workers(readers)
+    exit_with_parent(parent, threads)

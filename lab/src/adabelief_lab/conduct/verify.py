@@ -16,7 +16,7 @@ from adabelief_lab.declare.study import CONCLUSIVE, Run, Study, plan
 from adabelief_lab.store.study_folder import Store
 
 
-class Verdict(NamedTuple):
+class Repetition(NamedTuple):
     """A run that was made again: `difference` is "" where every byte of its rows is the same."""
 
     run: Run
@@ -47,8 +47,8 @@ def verify(
     runs: Sequence[Run],
     reference: str,
     workers: int,
-    show: Callable[[Verdict], None],
-) -> list[Verdict]:
+    show: Callable[[Repetition], None],
+) -> list[Repetition]:
     """Make the runs again in a folder that is thrown away, and compare.
 
     Exact on the CPU with as many threads as before; on a GPU or another processor the last digits
@@ -71,7 +71,7 @@ def verify(
                 engine.submit(run)
             while not engine.idle:
                 for run, _ in engine.ended(timeout=1.0):
-                    verdicts.append(Verdict(run, _difference(run, store, again)))
+                    verdicts.append(Repetition(run, _difference(run, store, again)))
                     show(verdicts[-1])
         finally:
             engine.stop()

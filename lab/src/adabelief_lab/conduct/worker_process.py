@@ -12,7 +12,7 @@ import torch
 from adabelief_lab.run import crash_counter
 
 
-def serve(parent: int, threads: int) -> None:
+def exit_with_parent(parent: int, threads: int) -> None:
     """Make this process end when `parent` does, however it ends.
 
     Args:
@@ -27,6 +27,6 @@ def serve(parent: int, threads: int) -> None:
         # A parent killed with SIGKILL cannot tell anybody; idle workers would stay for ever.
         while os.getppid() == parent:
             time.sleep(0.5)
-        crash_counter.leave()
+        crash_counter.exit_without_counting()
 
     threading.Thread(target=watch, daemon=True).start()

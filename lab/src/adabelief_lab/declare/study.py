@@ -121,7 +121,7 @@ class Result(BaseModel):
 
 
 @dataclass(frozen=True)
-class Record:
+class RunRecord:
     """One planned run and what its folder holds. `rows` are the lines of metrics.jsonl.
 
     A row is `{"step": s, "split": "train" | "valid" | "test" | "belief", "loss": ..., ...}`: mean

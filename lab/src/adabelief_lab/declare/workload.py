@@ -19,8 +19,8 @@ Split = Literal["valid", "test"]
 Parallel = Literal["ddp", "fsdp"]
 
 
-class Alarm(BaseModel):
-    """A value beyond which a run that ended has come to nothing: runs in alarm are counted.
+class FailureThreshold(BaseModel):
+    """A value from which on a finished run counts as failed; such runs are counted.
 
     Args:
         name: what then happened to it, in one word, as "collapsed".
@@ -41,7 +41,7 @@ class Metric(BaseModel):
         direction: "max" or "min".
         label: axis label; the name if empty.
         percent: show the value (a fraction) as a percentage.
-        alarm: when a run has come to nothing, if that can be told from this metric.
+        failure_threshold: when a run has come to nothing, if that can be told from this metric.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -50,15 +50,15 @@ class Metric(BaseModel):
     direction: Literal["min", "max"]
     label: str = ""
     percent: bool = False
-    alarm: Alarm | None = None
+    failure_threshold: FailureThreshold | None = None
 
-    def alarms(self, value: float) -> bool:
-        """Whether that value is beyond the alarm's."""
-        if self.alarm is None:
+    def fails(self, value: float) -> bool:
+        """Whether that value is as bad as the threshold, or worse."""
+        if self.failure_threshold is None:
             return False
         if self.direction == "max":
-            return value <= self.alarm.value
-        return value >= self.alarm.value
+            return value <= self.failure_threshold.value
+        return value >= self.failure_threshold.value
 
     @property
     def title(self) -> str:

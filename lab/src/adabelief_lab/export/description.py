@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from adabelief_lab.declare.study import FINAL_INIT_SEED, Record, Run, Study
+from adabelief_lab.declare.study import FINAL_INIT_SEED, Run, RunRecord, Study
 from adabelief_lab.run.picture_rows import SPLIT as PICTURES
 
 
@@ -25,7 +25,7 @@ def config(study: Study, run: Run) -> dict[str, Any]:
     return {**run.model_dump(mode="json"), "key": run.key, "primary": study.primary}
 
 
-def summary(record: Record) -> dict[str, Any]:
+def summary(record: RunRecord) -> dict[str, Any]:
     """How the run ended; what was not finite is left out."""
     if record.result is None:
         return {}
@@ -34,7 +34,7 @@ def summary(record: Record) -> dict[str, Any]:
     return {**ended, **last}
 
 
-def points(record: Record) -> Iterator[tuple[int, dict[str, float]]]:
+def points(record: RunRecord) -> Iterator[tuple[int, dict[str, float]]]:
     """Steps with their numbers as "train/loss", "test/accuracy"; what is not finite is NaN."""
     for row in record.rows:
         if row["split"] == PICTURES:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.export.description import config, group, name, points, summary
 
 
-def write(study: Study, records: Sequence[Record], out: Path) -> None:
+def write(study: Study, records: Sequence[RunRecord], out: Path) -> None:
     """Write event files to OUT/tuning/RUN and OUT/seed-N/RUN.
 
     Scalars are "train/loss", "valid/METRIC" and "test/METRIC" over steps. The HParams tab has

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.export.description import config, group, name, points, summary
 
 
-def write(study: Study, records: Sequence[Record], out: Path) -> None:
+def write(study: Study, records: Sequence[RunRecord], out: Path) -> None:
     """Write offline runs to OUT/wandb; nothing is sent anywhere.
 
     A run's id is its key, its group the pair of seeds (or "tuning"), its job type the optimizer,

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.common.make_optimizer import check_arguments, load
+from adabelief_lab.common.make_optimizer import check_arguments, load_class
 from adabelief_lab.declare.optimizer_spec import OptimizerSpec, WrapperSpec
 from adabelief_lab.optimizers.beliefs import BELIEFS
 from adabelief_lab.optimizers.papers import PAPERS
@@ -96,7 +96,7 @@ def _unwrapped(name: str) -> OptimizerSpec:
 
 
 def _given(path: str) -> OptimizerSpec:
-    cls = load(path)
+    cls = load_class(path)
     check_arguments(path, cls, ["lr"])
     return OptimizerSpec(
         name=path,

@@ -10,7 +10,7 @@ import numpy as np
 
 from adabelief.reference import Array, algorithm2
 from adabelief_lab.paper.drawing import COLORS, LINES, figure, look, saved
-from adabelief_lab.paper.exhibit import Claim, Drawing, Exhibit, Findings, Table, Verdict
+from adabelief_lab.paper.exhibit import Claim, ClaimVerdict, Drawing, Exhibit, Findings, Table
 
 MEAN = np.array([1.0, 0.1])  # E g: 39° away from its sign, (1, 1)
 # Standard deviation of the noise in each coordinate, times σ.
@@ -141,7 +141,7 @@ def claims(data: Mapping[str, Any]) -> list[Claim]:
     ]  # fmt: skip
 
 
-def direction_verdict(worst: Mapping[str, float]) -> Verdict:
+def direction_verdict(worst: Mapping[str, float]) -> ClaimVerdict:
     """All of the ε must keep within `ALIGNED` degrees; some of them is in part."""
     aligned = [angle < ALIGNED for angle in worst.values()]
     return "holds" if all(aligned) else "holds in part" if any(aligned) else "does not hold"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 # "not tested": a reduced run says nothing about the statement.
-Verdict = Literal["holds", "holds in part", "does not hold", "not tested"]
+ClaimVerdict = Literal["holds", "holds in part", "does not hold", "not tested"]
 Cell = str | int | float
 
 
@@ -32,7 +32,7 @@ class Claim:
     source: str
     says: str
     measured: str
-    verdict: Verdict
+    verdict: ClaimVerdict
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from adabelief_lab.paper.drawing import COLORS, LINES, figure, look, saved
-from adabelief_lab.paper.exhibit import Cell, Claim, Drawing, Exhibit, Findings, Table, Verdict
+from adabelief_lab.paper.exhibit import Cell, Claim, ClaimVerdict, Drawing, Exhibit, Findings, Table
 from adabelief_lab.paper.floor_training import (
     BATCH,
     EPSILONS,
@@ -159,7 +159,7 @@ def claims(data: Mapping[str, Any]) -> list[Claim]:
     ]
 
 
-def belief_verdict(at_floor: float) -> Verdict:
+def belief_verdict(at_floor: float) -> ClaimVerdict:
     """By the share of elements where ε and not the belief divides the steps."""
     if at_floor > MOST:
         return "does not hold"

@@ -10,7 +10,7 @@ from typing import Any
 
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.paper.exhibit import cell
-from adabelief_lab.paper.record import Record
+from adabelief_lab.paper.record import ExhibitRecord
 
 try:
     from jinja2 import Environment, StrictUndefined
@@ -23,7 +23,7 @@ except ImportError as error:
 SHOWN = {"gif": "image/gif", "png": "image/png"}
 
 
-def html(records: Sequence[Record], root: Path) -> str:
+def html(records: Sequence[ExhibitRecord], root: Path) -> str:
     """The page; pictures are within it, other formats and pages beside it are linked."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["cell"] = cell
@@ -35,7 +35,7 @@ def html(records: Sequence[Record], root: Path) -> str:
     )  # fmt: skip
 
 
-def _shown(record: Record, drawing: Any, root: Path) -> dict[str, Any]:
+def _shown(record: ExhibitRecord, drawing: Any, root: Path) -> dict[str, Any]:
     folder = root / record.exhibit
     shown = next((kind for kind in SHOWN if kind in drawing["formats"]), None)
     source = None

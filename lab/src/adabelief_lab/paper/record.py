@@ -22,7 +22,7 @@ NAME = "record.json"
 
 
 @dataclass(frozen=True)
-class Record:
+class ExhibitRecord:
     """Findings with their provenance.
 
     Args:
@@ -56,7 +56,7 @@ def code() -> str:
     return found.hexdigest()[:16]
 
 
-def make(exhibit: Exhibit, folder: Path) -> Record:
+def make(exhibit: Exhibit, folder: Path) -> ExhibitRecord:
     """Measure, draw, and write all of it under `folder`, the record last.
 
     Raises:
@@ -73,7 +73,7 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
     for drawing in drawn:
         for kind, picture in drawing.files.items():
             atomic_files.replace(folder / f"{drawing.name}.{kind}", picture)
-    record = Record(
+    record = ExhibitRecord(
         exhibit=exhibit.name,
         title=exhibit.title,
         source=exhibit.source,
@@ -89,7 +89,7 @@ def make(exhibit: Exhibit, folder: Path) -> Record:
     return record
 
 
-def read(folder: Path) -> Record | None:
+def read_record(folder: Path) -> ExhibitRecord | None:
     """The record there, or None if there is none.
 
     Raises:
@@ -107,7 +107,7 @@ def read(folder: Path) -> Record | None:
         msg = f"{path} must be of format {FORMAT}; --again makes it anew"
         raise LabError(msg)
     try:
-        return Record(**{**content, "findings": _findings(content["findings"])})
+        return ExhibitRecord(**{**content, "findings": _findings(content["findings"])})
     except (KeyError, TypeError, ValueError) as error:
         msg = f"{path} is damaged ({error}); --again makes it anew"
         raise LabError(msg) from error

@@ -9,11 +9,11 @@ from adabelief_lab.common import atomic_files
 from adabelief_lab.paper import record
 from adabelief_lab.paper.catalogue import NAMES
 from adabelief_lab.paper.exhibit import Exhibit
-from adabelief_lab.paper.record import Record
+from adabelief_lab.paper.record import ExhibitRecord
 
 PAGE = "index.html"
 # Called with an exhibit before it is measured, and with its record when it is there.
-Tell = Callable[[Exhibit, Record | None], None]
+Tell = Callable[[Exhibit, ExhibitRecord | None], None]
 
 
 def reproduce(
@@ -41,7 +41,7 @@ def reproduce(
 
     for exhibit in exhibits:
         folder = root / exhibit.name
-        found = None if again or not exhibit.kept else record.read(folder)
+        found = None if again or not exhibit.kept else record.read_record(folder)
         if found is None or found.code != record.code():
             if tell is not None:
                 tell(exhibit, None)
@@ -51,13 +51,13 @@ def reproduce(
     return write_page(root)
 
 
-def records(root: Path) -> list[Record]:
+def records(root: Path) -> list[ExhibitRecord]:
     """The records under `root`, in the paper's order.
 
     Raises:
         LabError: one is damaged.
     """
-    found = (record.read(root / name) for name in NAMES)
+    found = (record.read_record(root / name) for name in NAMES)
     return [each for each in found if each is not None]
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from adabelief_lab.paper.exhibit import cell
-from adabelief_lab.paper.record import Record
+from adabelief_lab.paper.record import ExhibitRecord
 
 
-def markdown(records: Sequence[Record], folder: str) -> str:
+def markdown(records: Sequence[ExhibitRecord], folder: str) -> str:
     """Claims first, then each exhibit; pictures and records are linked under `folder`."""
     return "\n".join(_lines(records, folder)) + "\n"
 
 
-def _lines(records: Sequence[Record], folder: str) -> Iterator[str]:
+def _lines(records: Sequence[ExhibitRecord], folder: str) -> Iterator[str]:
     yield "# The paper's claims, and what we measured"
     yield ""
     yield (
@@ -34,7 +34,7 @@ def _lines(records: Sequence[Record], folder: str) -> Iterator[str]:
         yield from _exhibit(record, folder)
 
 
-def _exhibit(record: Record, folder: str) -> Iterator[str]:
+def _exhibit(record: ExhibitRecord, folder: str) -> Iterator[str]:
     yield ""
     yield f'<a id="{record.exhibit}"></a>'
     yield ""

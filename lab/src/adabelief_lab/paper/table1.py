@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from adabelief_lab.paper.drawing import COLORS, figure, look, saved
-from adabelief_lab.paper.exhibit import Claim, Drawing, Exhibit, Findings, Table, Verdict
+from adabelief_lab.paper.exhibit import Claim, ClaimVerdict, Drawing, Exhibit, Findings, Table
 from adabelief_lab.paper.fig1 import OPTIMIZERS
 from adabelief_lab.paper.fig1_regions import CASES, LAST, LR, STEPS, Walk, letters, walk
 
@@ -81,7 +81,7 @@ def claims(
     return made
 
 
-def verdict(by_step: bool, by_factor: bool) -> Verdict:
+def verdict(by_step: bool, by_factor: bool) -> ClaimVerdict:
     """The paper defines the stepsize as |Δθ|: the other reading alone is half of it."""
     if by_step:
         return "holds"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.common import atomic_files
-from adabelief_lab.declare.study import Record
+from adabelief_lab.declare.study import RunRecord
 from adabelief_lab.report import table_formats, tables, text_tables
 from adabelief_lab.report.chart import Chart
 
 
-def write(comparison: Comparison, records: Sequence[Record], root: Path) -> Path:
+def write(comparison: Comparison, records: Sequence[RunRecord], root: Path) -> Path:
     """Write `report.html`, and what `beside` makes, under `root`.
 
     Each file is replaced as a whole. Run folders are linked as `runs/<key>/`, relative to
@@ -35,7 +35,7 @@ def write(comparison: Comparison, records: Sequence[Record], root: Path) -> Path
 
 
 def beside(
-    comparison: Comparison, records: Sequence[Record], charts: Sequence[Chart]
+    comparison: Comparison, records: Sequence[RunRecord], charts: Sequence[Chart]
 ) -> Iterator[tuple[str, bytes]]:
     """Names and contents of the files that the page links.
 

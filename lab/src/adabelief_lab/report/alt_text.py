@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adabelief_lab.analysis.formatting import count, number
-from adabelief_lab.report.chart import Chart, Line, Panel, Row, tick
+from adabelief_lab.report.chart import Chart, Line, Panel, SeedRow, tick
 
 
 def alternative(chart: Chart) -> str:
@@ -23,7 +23,7 @@ def _sentences(head: str, parts: list[str]) -> str:
     return f"{head}. {'; '.join(part for part in parts if part)}."
 
 
-def _row(row: Row) -> str:
+def _row(row: SeedRow) -> str:
     values = [point.y for point in row.points if point.y is not None]
     text = f"{row.label}: "
     text += f"{number(min(values))} to {number(max(values))}" if values else "no value"

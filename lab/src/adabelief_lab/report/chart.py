@@ -46,7 +46,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Row:
+class SeedRow:
     """An optimizer's final values on a line of their own: one point a seed, mean and interval."""
 
     label: str
@@ -106,7 +106,7 @@ class Chart:
     y_title: str
     caption: str
     lines: tuple[Line, ...] = ()
-    rows: tuple[Row, ...] = ()
+    rows: tuple[SeedRow, ...] = ()
     panels: tuple[Panel, ...] = ()
     x_log: bool = False
     y_log: bool = False

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from adabelief_lab.analysis.comparison import Comparison, Curve, Outcome, Standing
+from adabelief_lab.analysis.comparison import Comparison, Curve, OptimizerSummary, Outcome
 from adabelief_lab.analysis.formatting import shown
 from adabelief_lab.analysis.sentences import metric_name
 from adabelief_lab.declare.search_space import tried
 from adabelief_lab.declare.workload import Metric
-from adabelief_lab.report.chart import Chart, Line, Point, Row, edge, frame, spans_decades, unit
+from adabelief_lab.report.chart import Chart, Line, Point, SeedRow, edge, frame, spans_decades, unit
 from adabelief_lab.report.cost_charts import best_of_n, profiles
 from adabelief_lab.report.maps import maps
 from adabelief_lab.report.palette import styles
@@ -34,23 +34,21 @@ def charts(comparison: Comparison) -> list[Chart]:
 def _seeds(comparison: Comparison) -> Chart | None:
     metric, style = comparison.study.primary_metric, styles(comparison)
     shown_rows = [
-        standing
-        for standing in comparison.ranking
-        if standing.n_finished > standing.count("failed")
+        summary for summary in comparison.ranking if summary.n_finished > summary.count("failed")
     ]
     if not shown_rows:
         return None
     y_range = frame([value for one in shown_rows for value in _extent(one, metric)], log=False)
     rows = tuple(
-        Row(
-            label=standing.optimizer.label,
-            style=style[standing.optimizer.name],
-            points=tuple(_point(run, run.seed, metric) for run in standing.finals if _has(run)),
-            interval=shown(standing.mean, metric),
-            lost=tuple(run.key for run in standing.finals if run.state == "diverged"),
+        SeedRow(
+            label=summary.optimizer.label,
+            style=style[summary.optimizer.name],
+            points=tuple(_point(run, run.seed, metric) for run in summary.finals if _has(run)),
+            interval=shown(summary.mean, metric),
+            lost=tuple(run.key for run in summary.finals if run.state == "diverged"),
             edge=edge(metric, y_range, 0, log=False),
         )
-        for standing in shown_rows
+        for summary in shown_rows
     )
     return Chart(
         name="seeds",
@@ -64,13 +62,13 @@ def _seeds(comparison: Comparison) -> Chart | None:
     )
 
 
-def _extent(standing: Standing, metric: Metric) -> list[float]:
+def _extent(summary: OptimizerSummary, metric: Metric) -> list[float]:
     """Values that the frame must hold: the seeds, and the interval's ends from 3 seeds on.
 
     The interval of two seeds is 9 times as wide as their distance and would hide the rest.
     """
-    values = [metric.shown(run.value) for run in standing.finals if run.value is not None]
-    interval = shown(standing.mean, metric)
+    values = [metric.shown(run.value) for run in summary.finals if run.value is not None]
+    interval = shown(summary.mean, metric)
     if interval is None or interval.n < 3:
         return values
     return values + [end for end in (interval.low, interval.high) if end is not None]
@@ -79,11 +77,11 @@ def _extent(standing: Standing, metric: Metric) -> list[float]:
 def _curves(comparison: Comparison, which: str) -> Chart | None:
     metric, style = comparison.study.primary_metric, styles(comparison)
     lines = []
-    for standing in comparison.standings:
-        curve = standing.loss if which == "loss" else standing.metric
+    for summary in comparison.summaries:
+        curve = summary.loss if which == "loss" else summary.metric
         if curve is not None:
             convert = float if which == "loss" else metric.shown
-            lines.append(_line(standing, curve, style[standing.optimizer.name], convert))
+            lines.append(_line(summary, curve, style[summary.optimizer.name], convert))
     if not lines:
         return None
     values = [value for line in lines for value in _settled(line)]
@@ -111,8 +109,10 @@ def _settled(line: Line) -> list[float]:
     ]
 
 
-def _line(standing: Standing, curve: Curve, style: int, convert: Callable[[float], float]) -> Line:
-    label = standing.optimizer.label
+def _line(
+    summary: OptimizerSummary, curve: Curve, style: int, convert: Callable[[float], float]
+) -> Line:
+    label = summary.optimizer.label
     if curve.n_runs < curve.n_finished:
         label += f" ({curve.n_runs} of {curve.n_finished} seeds)"
     banded = curve.n_runs > 1
@@ -129,25 +129,25 @@ def _line(standing: Standing, curve: Curve, style: int, convert: Callable[[float
 def _sensitivity(comparison: Comparison) -> Chart | None:
     metric, style = comparison.study.primary_metric, styles(comparison)
     lines = []
-    for standing in comparison.standings:
-        ended = [run for run in excerpt(standing) if run.state in {"ok", "diverged"}]
+    for summary in comparison.summaries:
+        ended = [run for run in excerpt(summary) if run.state in {"ok", "diverged"}]
         points = tuple(_point(run, run.lr, metric) for run in ended)
         good = [(point.x, point.y) for point in points if point.y is not None]
-        ring = next((p for p in points if p.key == standing.chosen_key), None)
+        ring = next((p for p in points if p.key == summary.chosen_key), None)
         if points:
             lines.append(
                 Line(
-                    label=standing.optimizer.label,
-                    style=style[standing.optimizer.name],
+                    label=summary.optimizer.label,
+                    style=style[summary.optimizer.name],
                     x=tuple(x for x, _ in good),
                     y=tuple(y for _, y in good),
                     points=points,
                     ring=ring,
                     # With other knobs turned as well, neighbours in lr are not alike.
-                    joined=set(tried(comparison.study.points(standing.optimizer))) <= {"lr"},
+                    joined=set(tried(comparison.study.points(summary.optimizer))) <= {"lr"},
                 )
             )
-    if not lines or all(len(standing.trials) == 1 for standing in comparison.standings):
+    if not lines or all(len(summary.trials) == 1 for summary in comparison.summaries):
         return None
     values = [value for line in lines for value in line.y]
     y_log = metric.direction == "min" and spans_decades(values)

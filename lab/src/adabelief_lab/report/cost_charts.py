@@ -25,7 +25,7 @@ def best_of_n(comparison: Comparison) -> Chart | None:
             x=tuple(float(n) for n, _ in one.expected_best),
             y=tuple(metric.shown(value) for _, value in one.expected_best),
         )
-        for one in comparison.standings
+        for one in comparison.summaries
         if len(one.trials) > 1 and one.expected_best
     )
     if not lines:
@@ -49,7 +49,7 @@ def best_of_n(comparison: Comparison) -> Chart | None:
 def profiles(comparison: Comparison) -> Chart | None:
     """Dolan-Moré profiles of the steps until the target, one problem for each seed."""
     # A failed run says nothing about speed, and without it seeds would not be paired.
-    counted = [one for one in comparison.standings if 0 < len(one.finals) == len(one.times)]
+    counted = [one for one in comparison.summaries if 0 < len(one.finals) == len(one.times)]
     if comparison.target is None or len(counted) < 2:
         return None
     times = {one.optimizer.name: one.times for one in counted}

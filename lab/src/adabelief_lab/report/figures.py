@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
-from adabelief_lab.report.chart import FORMATS, Chart, Line, Row
+from adabelief_lab.report.chart import FORMATS, Chart, Line, SeedRow
 from adabelief_lab.report.palette import (
     ALERT,
     DASHES,
@@ -163,7 +163,7 @@ def _draw_rows(axes: Axes, chart: Chart) -> None:
     axes.grid(visible=False, axis="y")
 
 
-def _draw_row(axes: Axes, row: Row, position: int) -> None:
+def _draw_row(axes: Axes, row: SeedRow, position: int) -> None:
     color = LIGHT[row.style % len(LIGHT)]
     marker = MARKERS[marker_index(row.style)][0]
     if row.interval:

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence, Set
 
-from adabelief_lab.analysis.comparison import Comparison, Outcome, Standing
+from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary, Outcome
 from adabelief_lab.analysis.formatting import number
 from adabelief_lab.declare.search_space import Point, tried
 from adabelief_lab.declare.workload import Metric
@@ -54,8 +54,8 @@ def maps(comparison: Comparison) -> Chart | None:
     )
 
 
-def _panels(comparison: Comparison, standing: Standing) -> Iterator[Panel]:
-    points = comparison.study.points(standing.optimizer)
+def _panels(comparison: Comparison, summary: OptimizerSummary) -> Iterator[Panel]:
+    points = comparison.study.points(summary.optimizer)
     metric, values = comparison.study.primary_metric, tried(points)
     for knob in values:
         if knob == "lr" or "lr" not in values:
@@ -63,17 +63,17 @@ def _panels(comparison: Comparison, standing: Standing) -> Iterator[Panel]:
         places = {(point["lr"], point[knob]) for point in points}
         grid = len(places) == len(values["lr"]) * len(values[knob])
         # A grid has as many cells as values, whatever the trials; dots are one for each.
-        shown = {run.key for run in (standing.trials if grid else excerpt(standing))}
-        cells = _cells(points, standing.trials, shown, knob, metric)
+        shown = {run.key for run in (summary.trials if grid else excerpt(summary))}
+        cells = _cells(points, summary.trials, shown, knob, metric)
         yield Panel(
-            label=standing.optimizer.label,
+            label=summary.optimizer.label,
             x_title="lr",
             y_title=knob,
             x_values=tuple(values["lr"]),
             y_values=tuple(values[knob]),
             grid=grid,
             cells=tuple(cells),
-            chosen=next((cell for cell in cells if cell.key == standing.chosen_key), None),
+            chosen=next((cell for cell in cells if cell.key == summary.chosen_key), None),
         )
 
 

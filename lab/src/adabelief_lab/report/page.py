@@ -11,7 +11,7 @@ from importlib import resources
 from adabelief_lab.analysis import formatting
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.analysis.sentences import diverged, metric_name
-from adabelief_lab.declare.study import Record
+from adabelief_lab.declare.study import RunRecord
 from adabelief_lab.report.alt_text import alternative
 from adabelief_lab.report.chart import FORMATS, Chart
 from adabelief_lab.report.palette import (
@@ -36,7 +36,7 @@ except ImportError as error:
     raise ImportError(MISSING) from error
 
 
-def html(comparison: Comparison, records: Sequence[Record], charts: Sequence[Chart]) -> str:
+def html(comparison: Comparison, records: Sequence[RunRecord], charts: Sequence[Chart]) -> str:
     """The whole page. Everything that comes from a study is escaped."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False}
@@ -92,9 +92,9 @@ def _raw(value: float | None) -> str:
 
 
 def _runs_by_optimizer(
-    comparison: Comparison, records: Sequence[Record]
-) -> list[tuple[str, list[Record]]]:
-    groups: dict[str, list[Record]] = {spec.name: [] for spec in comparison.study.optimizers}
+    comparison: Comparison, records: Sequence[RunRecord]
+) -> list[tuple[str, list[RunRecord]]]:
+    groups: dict[str, list[RunRecord]] = {spec.name: [] for spec in comparison.study.optimizers}
     left_out = hidden(comparison)
     for record in records:
         if record.run.key not in left_out:
@@ -102,7 +102,7 @@ def _runs_by_optimizer(
     return list(groups.items())
 
 
-def _last(comparison: Comparison, record: Record) -> str:
+def _last(comparison: Comparison, record: RunRecord) -> str:
     metric = comparison.study.primary_metric
     return formatting.in_unit(
         record.result.last.get(metric.name) if record.result else None, metric
@@ -127,7 +127,7 @@ def _chart_data(comparison: Comparison, charts: Sequence[Chart]) -> dict[str, ob
             "marker": MARKERS[marker_index(style)][1],
             "color": style % len(LIGHT),
         }
-        for style in range(len(comparison.standings))
+        for style in range(len(comparison.summaries))
     ]
     return {
         "charts": [asdict(chart) for chart in charts],

@@ -56,7 +56,7 @@ MARKERS = (
 
 def styles(comparison: Comparison) -> dict[str, int]:
     """Index of each optimizer's colour, dash and marker in every chart: the baseline's is 0."""
-    names = [standing.optimizer.name for standing in comparison.standings]
+    names = [summary.optimizer.name for summary in comparison.summaries]
     names.sort(key=lambda name: name != comparison.study.baseline)
     return {name: index for index, name in enumerate(names)}
 

@@ -58,7 +58,7 @@ def _budget(comparison: Comparison) -> str:
     settings = comparison.study.settings
     if settings.search == "published":
         return "No optimizer is tuned: each has the settings that were published for this workload"
-    trials = sorted({len(one.trials) for one in comparison.standings})
+    trials = sorted({len(one.trials) for one in comparison.summaries})
     if len(trials) == 1:
         budget = f"Every optimizer gets the same budget: {count(trials[0], 'tuning trial')}"
         over = {"space": " over its whole search space", "grid": " over a square grid"}
@@ -96,7 +96,7 @@ def _own_schedules(study: Study) -> str:
 
 def _tests(comparison: Comparison) -> str:
     text = "Intervals are 95% t-intervals over seeds."
-    comparisons = len(comparison.pairings)
+    comparisons = len(comparison.paired_tests)
     if not comparisons:
         return text
     return (

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from io import BytesIO
 
 from adabelief_lab.analysis.comparison import Comparison
-from adabelief_lab.declare.study import Record
+from adabelief_lab.declare.study import RunRecord
 from adabelief_lab.report.tables import as_csv
 
 
-def runs_csv(comparison: Comparison, records: Sequence[Record]) -> str:
+def runs_csv(comparison: Comparison, records: Sequence[RunRecord]) -> str:
     """One line for each record, planned ones too; metrics in their own units, unrounded.
 
     Empty where nothing is known; hyperparameters as JSON.
@@ -19,7 +19,7 @@ def runs_csv(comparison: Comparison, records: Sequence[Record]) -> str:
     return as_csv(_lines(comparison, records), list(_columns(comparison)))
 
 
-def runs_parquet(comparison: Comparison, records: Sequence[Record]) -> bytes:
+def runs_parquet(comparison: Comparison, records: Sequence[RunRecord]) -> bytes:
     """The same as a Parquet file, null where nothing is known.
 
     Raises:
@@ -52,7 +52,7 @@ def _columns(comparison: Comparison) -> dict[str, str]:
     }
 
 
-def _lines(comparison: Comparison, records: Sequence[Record]) -> list[dict[str, object]]:
+def _lines(comparison: Comparison, records: Sequence[RunRecord]) -> list[dict[str, object]]:
     metrics = [metric.name for metric in comparison.study.metrics]
     labels = {spec.name: spec.label for spec in comparison.study.optimizers}
     lines = []

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from adabelief_lab.analysis.comparison import Comparison, Standing
+from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary
 from adabelief_lab.analysis.formatting import NOTHING, mean_text, setting
 from adabelief_lab.analysis.sentences import diverged, metric_name
 from adabelief_lab.analysis.statistics import Interval
@@ -22,43 +22,43 @@ VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "dim"}
 
 def summary_csv(comparison: Comparison) -> str:
     """One line for each optimizer, best first; metrics in their own units, unrounded."""
-    lines = [_summary_line(comparison, standing) for standing in comparison.ranking]
+    lines = [_summary_line(comparison, summary) for summary in comparison.ranking]
     return as_csv(lines, list(lines[0]))
 
 
-def _summary_line(comparison: Comparison, standing: Standing) -> dict[str, object]:
-    pairing = comparison.pairing(standing.optimizer.name)
+def _summary_line(comparison: Comparison, summary: OptimizerSummary) -> dict[str, object]:
+    paired = comparison.paired(summary.optimizer.name)
     settings = comparison.study.settings
     return {
-        "rank": standing.rank,
-        "optimizer": standing.optimizer.name,
-        "label": standing.optimizer.label,
+        "rank": summary.rank,
+        "optimizer": summary.optimizer.name,
+        "label": summary.optimizer.label,
         "metric": comparison.study.primary,
-        "lr": standing.chosen["lr"] if standing.chosen else None,
-        "chosen": json.dumps(standing.chosen) if standing.chosen else None,
-        "edge": standing.edge,
-        "trials": len(standing.trials),
+        "lr": summary.chosen["lr"] if summary.chosen else None,
+        "chosen": json.dumps(summary.chosen) if summary.chosen else None,
+        "edge": summary.edge,
+        "trials": len(summary.trials),
         "seeds_planned": settings.seeds,
-        **{state: standing.count(state) for state in ("ok", "diverged", "failed")},
+        **{state: summary.count(state) for state in ("ok", "diverged", "failed")},
         **{
-            metric.alarm.name: standing.alarms.get(metric.alarm.name, 0)
+            metric.failure_threshold.name: summary.failures.get(metric.failure_threshold.name, 0)
             for metric in comparison.study.metrics
-            if metric.alarm is not None
+            if metric.failure_threshold is not None
         },
-        **_interval("last", standing.mean),
-        **_interval("best", standing.best),
-        "train_seconds": standing.seconds,
-        "optimizer_percent": standing.optimizer_percent,
-        "peak_mib": standing.peak_mib,
+        **_interval("last", summary.mean),
+        **_interval("best", summary.best),
+        "train_seconds": summary.seconds,
+        "optimizer_percent": summary.optimizer_percent,
+        "peak_mib": summary.peak_mib,
         "target": comparison.target,
-        "steps_to_target": standing.time_to_target,
-        "lr_sensitivity": standing.sensitivity,
-        **_interval("baseline_minus_other", pairing.difference if pairing else None),
-        "pairs": pairing.n if pairing else None,
-        "p": pairing.p if pairing else None,
-        "p_holm": pairing.p_holm if pairing else None,
-        "baseline_is": pairing.verdict if pairing else None,
-        "note": pairing.note if pairing else None,
+        "steps_to_target": summary.time_to_target,
+        "lr_sensitivity": summary.sensitivity,
+        **_interval("baseline_minus_other", paired.difference if paired else None),
+        "pairs": paired.n if paired else None,
+        "p": paired.p if paired else None,
+        "p_holm": paired.p_holm if paired else None,
+        "baseline_is": paired.verdict if paired else None,
+        "note": paired.note if paired else None,
         "preset": comparison.study.preset,
         "watermark": settings.watermark,
     }
@@ -102,36 +102,36 @@ def terminal(comparison: Comparison, width: int = 100) -> Table:
     table.add_column(Text(metric_name(comparison) + unit), justify="right", overflow="fold")
     table.add_column("diverged", justify="right", overflow="fold")
     table.add_column(Text(f"{baseline} is"), ratio=5)
-    for standing in comparison.ranking:
-        table.add_row(*_terminal_row(comparison, standing))
+    for summary in comparison.ranking:
+        table.add_row(*_terminal_row(comparison, summary))
     return table
 
 
-def _terminal_row(comparison: Comparison, standing: Standing) -> list[Text]:
-    pairing = comparison.pairing(standing.optimizer.name)
-    mean = mean_text(standing.mean, comparison.study.primary_metric)
-    survivors = "*" if standing.mean and standing.n_diverged else ""
+def _terminal_row(comparison: Comparison, summary: OptimizerSummary) -> list[Text]:
+    paired = comparison.paired(summary.optimizer.name)
+    mean = mean_text(summary.mean, comparison.study.primary_metric)
+    survivors = "*" if summary.mean and summary.n_diverged else ""
     verdict = Text(NOTHING)
-    if pairing:
-        verdict = Text(pairing.verdict, style=VERDICT_STYLE[pairing.verdict])
-        verdict.append(f": {pairing.note}" if pairing.note else "", style="dim")
+    if paired:
+        verdict = Text(paired.verdict, style=VERDICT_STYLE[paired.verdict])
+        verdict.append(f": {paired.note}" if paired.note else "", style="dim")
     return [
-        Text(str(standing.rank or NOTHING)),
-        Text(standing.optimizer.label),
-        Text(setting(standing.chosen) + ("!" if standing.edge else "")),
+        Text(str(summary.rank or NOTHING)),
+        Text(summary.optimizer.label),
+        Text(setting(summary.chosen) + ("!" if summary.edge else "")),
         Text(mean + survivors),
-        Text(diverged(standing)),
+        Text(diverged(summary)),
         verdict,
     ]
 
 
 def _caption(comparison: Comparison) -> str:
     parts = []
-    if any(standing.mean and standing.mean.n > 1 for standing in comparison.standings):
+    if any(summary.mean and summary.mean.n > 1 for summary in comparison.summaries):
         parts.append("± half the 95% interval over seeds")
-    if any(standing.edge for standing in comparison.standings):
+    if any(summary.edge for summary in comparison.summaries):
         parts.append("! at the end of what was tried")
-    if any(standing.mean and standing.n_diverged for standing in comparison.standings):
+    if any(summary.mean and summary.n_diverged for summary in comparison.summaries):
         parts.append("* mean of the runs that did not diverge")
     if not comparison.complete:
         parts.append(f"{comparison.n_finished} of {comparison.n_planned} runs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adabelief_lab.analysis import formatting
-from adabelief_lab.analysis.comparison import Comparison, Standing
+from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary
 from adabelief_lab.analysis.formatting import NOTHING, mean_text
 from adabelief_lab.analysis.sentences import diverged, metric_name
 
@@ -79,14 +79,14 @@ def _verdicts(comparison: Comparison) -> Printed:
         head=("Optimizer", f"{baseline} is", f"Difference{unit}", "Pairs", "p", "p (Holm)"),
         rows=tuple(
             (
-                comparison.standing(pairing.optimizer).optimizer.label,
-                pairing.verdict,
-                mean_text(pairing.difference, metric, signed=True),
-                str(pairing.n),
-                formatting.p_value(pairing.p),
-                formatting.p_value(pairing.p_holm),
+                comparison.summary(paired.optimizer).optimizer.label,
+                paired.verdict,
+                mean_text(paired.difference, metric, signed=True),
+                str(paired.n),
+                formatting.p_value(paired.p),
+                formatting.p_value(paired.p_holm),
             )
-            for pairing in comparison.pairings
+            for paired in comparison.paired_tests
         ),
         left=(0, 1),
     )
@@ -97,7 +97,7 @@ def _costs(comparison: Comparison) -> Printed:
     unit = " (%)" if metric.percent else ""
     target = formatting.in_unit(comparison.target, metric)
 
-    def row(one: Standing) -> tuple[str, ...]:
+    def row(one: OptimizerSummary) -> tuple[str, ...]:
         return (
             one.optimizer.label,
             formatting.steps(one.time_to_target),

@@ -11,7 +11,7 @@ from adabelief_lab.common.rng import capture, restore
 from adabelief_lab.declare.workload import Task
 
 
-def snapshot(task: Task, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
+def capture_state(task: Task, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
     """The state as it is; its tensors are those that training goes on to change."""
     return {
         "modules": {name: module.state_dict() for name, module in task.modules.items()},
@@ -21,7 +21,9 @@ def snapshot(task: Task, optimizers: Mapping[str, Optimizer]) -> dict[str, Any]:
     }
 
 
-def reinstate(state: Mapping[str, Any], task: Task, optimizers: Mapping[str, Optimizer]) -> None:
+def restore_state(
+    state: Mapping[str, Any], task: Task, optimizers: Mapping[str, Optimizer]
+) -> None:
     """Put back what `snapshot` returned, into a task that was built anew."""
     for name, module in task.modules.items():
         module.load_state_dict(state["modules"][name])

@@ -42,7 +42,7 @@ def end(folder: Path) -> None:
     (folder / "attempts.json").unlink(missing_ok=True)
 
 
-def leave() -> NoReturn:
+def exit_without_counting() -> NoReturn:
     """End this process because somebody else wants it to: that is no attempt of the run.
 
     Those before it stay counted: else two runs that kill their processes side by side would

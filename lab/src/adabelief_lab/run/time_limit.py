@@ -12,7 +12,7 @@ from adabelief_lab.run import crash_counter
 from adabelief_lab.store.run_folder import RunFolder
 
 
-class Deadline:
+class TimeLimit:
     """Ends the run in `folder`, and this process, if the block takes longer than `seconds`.
 
     By a clock that does not jump. Whoever writes the run's result holds `ending`.
@@ -27,7 +27,7 @@ class Deadline:
         self._folder, self._seconds = folder, seconds
         self._timer = None if seconds is None else threading.Timer(seconds, self._end)
 
-    def __enter__(self) -> Deadline:
+    def __enter__(self) -> TimeLimit:
         """Start the clock."""
         if self._timer is not None:
             self._timer.daemon = True

@@ -16,16 +16,16 @@ from torch.optim import Optimizer
 from adabelief_lab.common.atomic_files import replace
 from adabelief_lab.common.environment import environment
 from adabelief_lab.common.errors import StorageError
-from adabelief_lab.common.process_group import ALONE, Team
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup
 from adabelief_lab.common.rng import derived, seed
 from adabelief_lab.declare.study import Result, Run, Status
 from adabelief_lab.declare.workload import Task, Workload
-from adabelief_lab.optimizers.implementations import make_optimizer
+from adabelief_lab.optimizers.implementations import make_declared_optimizer
 from adabelief_lab.run import crash_counter
 from adabelief_lab.run.belief_rows import belief_rows
-from adabelief_lab.run.checkpoint import reinstate, snapshot
+from adabelief_lab.run.checkpoint import capture_state, restore_state
 from adabelief_lab.run.picture_rows import picture_rows
-from adabelief_lab.run.time_limit import Deadline
+from adabelief_lab.run.time_limit import TimeLimit
 from adabelief_lab.run.timing import OptimizerClock, peak_memory, reset_peak_memory
 from adabelief_lab.run.validate import build, loss_of, metrics_of
 from adabelief_lab.store.run_folder import RunFolder
@@ -68,7 +68,7 @@ GRACE_SECONDS = 10.0
 UNGUARDED = Guard()
 
 
-class TeamError(Exception):
+class ProcessGroupError(Exception):
     """This process's part of a run failed: the others wait for it, and have to be ended."""
 
 
@@ -77,7 +77,7 @@ def execute(
     run: Run,
     workload: Workload,
     guard: Guard = UNGUARDED,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE,
 ) -> str:
     """Train the run unless it is finished; whoever calls second waits for the first.
 
@@ -86,7 +86,7 @@ def execute(
         run: what to train.
         workload: on what.
         guard: how long, and for whom.
-        team: who trains it together; each of its processes calls this.
+        group: who trains it together; each of its processes calls this.
 
     Returns:
         What was found damaged in the folder and set aside, or "".
@@ -95,49 +95,49 @@ def execute(
         StorageError: a file could not be written; the run goes on from its last checkpoint.
         TeamError: the run failed here, in one of several processes; its result is written.
     """
-    with folder.locked() if team.leads else nullcontext():
-        if team.agree(folder.result() is not None):
+    with folder.locked() if group.is_main else nullcontext():
+        if group.broadcast(folder.result() is not None):
             return ""
-        state, amiss = _begin(folder, run, team)
+        state, amiss = _begin(folder, run, group)
         step = int(state["progress"]["step"]) if state else 0
-        attempt = crash_counter.begin(folder.path, step, guard.driver) if team.leads else 0
-        if team.agree(attempt) > crash_counter.MAX_ATTEMPTS:
-            _finish(folder, _killed(step), team)
+        attempt = crash_counter.begin(folder.path, step, guard.driver) if group.is_main else 0
+        if group.broadcast(attempt) > crash_counter.MAX_ATTEMPTS:
+            _finish(folder, _killed(step), group)
         else:
-            with Deadline(folder, guard.time_limit if team.leads else None) as deadline:
-                result = _train(folder, run, workload, state, team)
+            with TimeLimit(folder, guard.time_limit if group.is_main else None) as deadline:
+                result = _train(folder, run, workload, state, group)
                 with deadline.ending:
-                    _finish(folder, result, team)
+                    _finish(folder, result, group)
     return amiss
 
 
-def _begin(folder: RunFolder, run: Run, team: Team) -> tuple[dict[str, Any] | None, str]:
+def _begin(folder: RunFolder, run: Run, group: ProcessGroup) -> tuple[dict[str, Any] | None, str]:
     """What this process goes on from, or None; and what was found damaged."""
-    state, amiss = folder.start(run) if team.leads else (None, "")
-    step, amiss = team.agree((int(state["progress"]["step"]) if state else None, amiss))
+    state, amiss = folder.start(run) if group.is_main else (None, "")
+    step, amiss = group.broadcast((int(state["progress"]["step"]) if state else None, amiss))
     if step is None:
         return None, amiss
-    if not team.leads:
-        state = folder.saved_part(team.rank, step)
-    if team.all(state is not None):
+    if not group.is_main:
+        state = folder.saved_part(group.rank, step)
+    if group.all(state is not None):
         return state, amiss
-    if team.leads:
+    if group.is_main:
         folder.set_aside()
         folder.start(run)
     return None, "the checkpoint of one of its processes"
 
 
-def _finish(folder: RunFolder, result: Result, team: Team) -> None:
-    alone = result.status in ("failed", "oom") and team.size > 1
+def _finish(folder: RunFolder, result: Result, group: ProcessGroup) -> None:
+    alone = result.status in ("failed", "oom") and group.size > 1
     if alone:
         # Where another process died, collectives fail in this one: then it is ended meanwhile.
         time.sleep(GRACE_SECONDS)
-    if team.leads or alone:
+    if group.is_main or alone:
         folder.finish(result)
-    if team.leads:
+    if group.is_main:
         crash_counter.end(folder.path)
     if alone:
-        raise TeamError(result.reason)
+        raise ProcessGroupError(result.reason)
 
 
 def _killed(step: int) -> Result:
@@ -156,7 +156,11 @@ def _killed(step: int) -> Result:
 
 
 def _train(
-    folder: RunFolder, run: Run, workload: Workload, state: dict[str, Any] | None, team: Team
+    folder: RunFolder,
+    run: Run,
+    workload: Workload,
+    state: dict[str, Any] | None,
+    group: ProcessGroup,
 ) -> Result:
     progress = Progress(**state["progress"]) if state else Progress()
     n_params = 0
@@ -166,19 +170,19 @@ def _train(
     try:
         seed(run.init_seed)
         task = build(workload, run)
-        if team.size > 1:
+        if group.size > 1:
             task.parallelize(run.parallel)
         n_params = sum(p.numel() for m in task.modules.values() for p in m.parameters())
         optimizers = {
-            name: make_optimizer(run, module.parameters(), run.hyperparameters)
+            name: make_declared_optimizer(run, module.parameters(), run.hyperparameters)
             for name, module in task.modules.items()
         }
-        if not team.leads:  # weights alike, dropout not
-            seed(derived(run.init_seed, team.rank))
+        if not group.is_main:  # weights alike, dropout not
+            seed(derived(run.init_seed, group.rank))
         if state:
-            reinstate(state, task, optimizers)
+            restore_state(state, task, optimizers)
             progress.resumed += 1
-        _loop(folder, run, workload, task, optimizers, progress, team)
+        _loop(folder, run, workload, task, optimizers, progress, group)
     except StorageError:
         raise
     except Diverged as outcome:
@@ -209,7 +213,7 @@ def _loop(
     task: Task,
     optimizers: Mapping[str, Optimizer],
     progress: Progress,
-    team: Team = ALONE,
+    group: ProcessGroup = SINGLE,
 ) -> None:
     clock = OptimizerClock(optimizers.values())
     before = progress.optimizer_seconds
@@ -225,7 +229,7 @@ def _loop(
                 msg = f"the training loss was {losses[-1]} at step {progress.step}"
                 raise Diverged(msg)
         trained = time.perf_counter()
-        progress.last = team.agree(metrics_of(workload, task.evaluate(run.split)))
+        progress.last = group.broadcast(metrics_of(workload, task.evaluate(run.split)))
         progress.seconds += trained - start
         progress.optimizer_seconds = before + clock.seconds
         progress.peak_bytes = max(progress.peak_bytes, peak_memory())
@@ -233,18 +237,18 @@ def _loop(
             {"step": progress.step, "split": "train", "loss": math.fsum(losses) / len(losses)},
             {"step": progress.step, "split": run.split, **_finite(progress.last)},
             # Of several processes each sees its own part of the state only.
-            *(belief_rows(optimizers, progress.step) if team.size == 1 else ()),
+            *(belief_rows(optimizers, progress.step) if group.size == 1 else ()),
             *picture_rows(task, progress.step),
         ]
         progress.eval_seconds += time.perf_counter() - trained
-        size = folder.append(rows) if team.leads else 0
+        size = folder.append(rows) if group.is_main else 0
         primary = progress.last[workload.primary]
         if not math.isfinite(primary):
             msg = f"{workload.primary} was {primary} at step {progress.step}"
             raise Diverged(msg)
         if progress.step < run.steps:
             made = {"metrics_bytes": size, "progress": asdict(progress)}
-            folder.save({**made, **snapshot(task, optimizers)}, team)
+            folder.save({**made, **capture_state(task, optimizers)}, group)
 
 
 def _no_memory(error: Exception) -> bool:

@@ -14,7 +14,7 @@ from adabelief_lab.declare.study import TUNE_DATA_SEED, TUNE_INIT_SEED, Run
 from adabelief_lab.declare.workload import Preset, Task, Workload
 
 
-class ContractError(LabError):
+class WorkloadError(LabError):
     """A workload returned something else than the contract in `lab/workload.py` says."""
 
 
@@ -50,7 +50,7 @@ def metrics_of(workload: Workload, metrics: object) -> dict[str, float]:
     return {name: _number(workload, "evaluate", name, metrics[name]) for name in names}
 
 
-def rehearse(workload: Workload, preset: Preset, *, evaluate: bool = True) -> None:
+def dry_run(workload: Workload, preset: Preset, *, evaluate: bool = True) -> None:
     """Build the task once, train one step and evaluate: mistakes show before a study begins.
 
     Args:
@@ -66,7 +66,7 @@ def rehearse(workload: Workload, preset: Preset, *, evaluate: bool = True) -> No
     if workload.primary not in [metric.name for metric in workload.metrics]:
         names = ", ".join(metric.name for metric in workload.metrics)
         msg = f"workload {workload.name!r}: primary {workload.primary!r} is not among {names}"
-        raise ContractError(msg)
+        raise WorkloadError(msg)
     try:
         seed(TUNE_INIT_SEED)
         task = _build(workload, preset, TUNE_INIT_SEED, TUNE_DATA_SEED)
@@ -75,7 +75,7 @@ def rehearse(workload: Workload, preset: Preset, *, evaluate: bool = True) -> No
                 f"workload {workload.name!r} cannot train with --procs-per-run "
                 f"{preset.processes} --parallel {preset.parallel}: {reason}"
             )
-            raise ContractError(msg)
+            raise WorkloadError(msg)
         optimizers = {
             name: torch.optim.SGD(module.parameters(), lr=0.0)
             for name, module in task.modules.items()
@@ -102,7 +102,7 @@ def _build(workload: Workload, preset: Preset, init_seed: int, data_seed: int) -
             raise _wrong(workload, "build", f"a torch module as modules[{name!r}]", module)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             msg = f"workload {workload.name!r}: modules[{name!r}] has nothing to train"
-            raise ContractError(msg)
+            raise WorkloadError(msg)
     return task
 
 
@@ -117,12 +117,12 @@ def _number(workload: Workload, function: str, name: str, value: Any) -> float:
     raise _wrong(workload, function, f"one number as {name!r}", value)
 
 
-def _wrong(workload: Workload, function: str, expected: str, got: object) -> ContractError:
+def _wrong(workload: Workload, function: str, expected: str, got: object) -> WorkloadError:
     if isinstance(got, Mapping):
         shown = f"a mapping with {', '.join(map(str, got)) or 'nothing'}"
     else:
         text = repr(got)
         shown = f"{type(got).__name__} {text if len(text) < 60 else text[:57] + '...'}"
-    return ContractError(
+    return WorkloadError(
         f"workload {workload.name!r}: {function} must return {expected}, got {shown}"
     )

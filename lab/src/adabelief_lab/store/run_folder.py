@@ -15,7 +15,7 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from adabelief_lab.common.atomic_files import naming, replace, replace_json, sweep, sync
-from adabelief_lab.common.process_group import ALONE, Team
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup
 from adabelief_lab.declare.study import Result, Run
 
 
@@ -90,22 +90,22 @@ class RunFolder:
             sync(file)
             return file.tell()
 
-    def save(self, state: Mapping[str, Any], team: Team = ALONE) -> None:
+    def save(self, state: Mapping[str, Any], group: ProcessGroup = SINGLE) -> None:
         """Replace the checkpoint; a kill at any moment leaves the old one or the new one.
 
-        What the others of a team saved counts from the moment that the leader's file is there.
+        What the others of a group saved counts from the moment that the leader's file is there.
         """
         step = state["progress"]["step"]
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
-        if team.leads:
-            team.wait()
+        if group.is_main:
+            group.wait()
             replace(self.checkpoint, buffer.getvalue())
             return
-        replace(self._part(team.rank, step), buffer.getvalue())
-        team.wait()
+        replace(self._part(group.rank, step), buffer.getvalue())
+        group.wait()
         # The last one before this step is what the leader's file goes with until it is replaced.
-        before = [each for each in self._parts(team.rank) if _step_of(each) < step]
+        before = [each for each in self._parts(group.rank) if _step_of(each) < step]
         for part in sorted(before, key=_step_of)[:-1]:
             part.unlink(missing_ok=True)
 

@@ -24,9 +24,9 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from adabelief_lab.common.atomic_files import is_partial, naming, replace, replace_json, sweep
-from adabelief_lab.common.code_version import differences, digests
+from adabelief_lab.common.code_version import differences, file_hashes
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.declare.study import Record, Result, Run, Study
+from adabelief_lab.declare.study import Result, Run, RunRecord, Study
 from adabelief_lab.store.run_folder import Rows, RunFolder
 from adabelief_lab.store.same_study import check_same
 
@@ -58,7 +58,7 @@ class Store:
                 version of this code; nothing is changed.
         """
         path = self.root / "study.json"
-        code = digests() if code is None else code
+        code = file_hashes() if code is None else code
         if path.exists():
             check_same(self.root, self.study(), study)
             if not any_code:
@@ -128,10 +128,10 @@ class Store:
         found = {run.key: self.folder(run).result() for run in runs}
         return {key: result for key, result in found.items() if result is not None}
 
-    def record(self, run: Run, result: Result | None = None) -> Record:
+    def record(self, run: Run, result: Result | None = None) -> RunRecord:
         """The run with its rows and its result, which is read if not given."""
         folder = self.folder(run)
-        return Record(run=run, result=result or folder.result(), rows=Rows(folder))
+        return RunRecord(run=run, result=result or folder.result(), rows=Rows(folder))
 
 
 def joined(study: Study, store: Store) -> Study:

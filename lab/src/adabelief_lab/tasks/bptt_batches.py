@@ -42,7 +42,7 @@ class Piece(NamedTuple):
     length: int
 
 
-class Pieces:
+class BPTTBatches:
     """Which rows training batch `index` has: a pure function of `data_seed` and `index`.
 
     Args:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adabelief_lab.declare.workload import Metric, Split
-from adabelief_lab.tasks.modes import modes_kept
+from adabelief_lab.tasks.modes import preserve_train_mode
 from adabelief_lab.tasks.supervised import Supervised
 
 BYTES = (
@@ -56,7 +56,7 @@ class NextToken(Supervised):
         inputs, targets = self._splits[split]
         model = self._evaluated
         total = 0.0
-        with modes_kept(model), torch.inference_mode(), self._precision(inputs):
+        with preserve_train_mode(model), torch.inference_mode(), self._precision(inputs):
             model.eval()
             for begin in range(0, len(inputs), _EVALUATION_BATCH):
                 here = slice(begin, begin + _EVALUATION_BATCH)

@@ -12,8 +12,8 @@ from adabelief_lab.common.rng import generator
 from adabelief_lab.data.voc import Picture
 from adabelief_lab.declare.workload import Split
 from adabelief_lab.tasks.average_precision import average_precision
-from adabelief_lab.tasks.modes import modes_kept
-from adabelief_lab.tasks.single_model import OneModel, Precision, check_integer
+from adabelief_lab.tasks.modes import preserve_train_mode
+from adabelief_lab.tasks.single_model import Precision, SingleModelTask, check_integer
 
 Target = dict[str, Tensor]
 
@@ -21,7 +21,7 @@ Target = dict[str, Tensor]
 _ORDER, _MIRROR = 0, 1
 
 
-class Detection(OneModel):
+class Detection(SingleModelTask):
     """A detector of torchvision's kind on pictures that are decoded when they are needed.
 
     Batch `index` is a pure function of `data_seed` and `index`: each epoch is a fresh permutation,
@@ -116,7 +116,7 @@ class Detection(OneModel):
             raise ValueError(msg)
         model, pictures = self.modules["model"], self._splits[split]
         found: list[Any] = []
-        with modes_kept(model), torch.inference_mode():
+        with preserve_train_mode(model), torch.inference_mode():
             model.eval()
             for picture in pictures:
                 image = self._image(picture)

@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from adabelief_lab.common.rng import generator
 from adabelief_lab.declare.workload import Split, Task
-from adabelief_lab.tasks.gan_metrics import Judge, unjudged
-from adabelief_lab.tasks.modes import modes_kept
+from adabelief_lab.tasks.gan_metrics import ImageQuality, unjudged
+from adabelief_lab.tasks.modes import preserve_train_mode
 from adabelief_lab.tasks.single_model import check_integer
 
 Turn = Literal["first", "last"]
@@ -50,7 +50,7 @@ HINGE = Objective(
 )
 
 
-class Adversarial(Task):
+class GANTask(Task):
     """A generator and a critic: step `index` is one of the generator and `n_critic` of the critic.
 
     Images and noise of a step are functions of the data seed and its number only.
@@ -83,7 +83,7 @@ class Adversarial(Task):
         self,
         networks: tuple[nn.Module, nn.Module],
         images: tuple[Tensor, Tensor],
-        judge: Callable[[Split], Judge],
+        judge: Callable[[Split], ImageQuality],
         objective: Objective,
         *,
         latent: int,
@@ -211,7 +211,7 @@ class Adversarial(Task):
         """Bytes (count, c, h, w), by the generator in evaluation mode; None if any is no number."""
         noise, labels = self._drawn(torch.Generator().manual_seed(seed), count)
         parts = []
-        with modes_kept(self._generator), torch.inference_mode():
+        with preserve_train_mode(self._generator), torch.inference_mode():
             self._generator.eval()
             for begin in range(0, count, _EVALUATION_BATCH):
                 chosen = slice(begin, begin + _EVALUATION_BATCH)
@@ -222,7 +222,7 @@ class Adversarial(Task):
         return torch.cat(parts)
 
     def _check_size(self) -> None:
-        with modes_kept(self._generator), torch.inference_mode():
+        with preserve_train_mode(self._generator), torch.inference_mode():
             self._generator.eval()
             noise = torch.zeros(1, self._latent, device=self._device)
             label = torch.zeros(1, dtype=torch.int64, device=self._device)

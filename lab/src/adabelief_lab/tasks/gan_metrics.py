@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.declare.workload import Alarm, Metric
+from adabelief_lab.declare.workload import FailureThreshold, Metric
 from adabelief_lab.features import catalogue, inception
 from adabelief_lab.features.cache import features
 from adabelief_lab.features.extractor import Extractor
@@ -24,16 +24,16 @@ GENERATION = (
     Metric(name="frechet_error", direction="min", label="± of it (bootstrap)"),
     Metric(name="kid", direction="min", label="Kernel distance"),
     Metric(
-        name="variety",
+        name="feature_variance_ratio",
         direction="max",
         label="Variance of features, of the real ones'",
-        alarm=Alarm(name="collapsed", value=COLLAPSED),
+        failure_threshold=FailureThreshold(name="collapsed", value=COLLAPSED),
     ),
     Metric(
         name="to_mean_image",
         direction="min",
         label="Distance, of the mean image's",
-        alarm=Alarm(name="fruitless", value=1.0),
+        failure_threshold=FailureThreshold(name="no_better_than_mean_image", value=1.0),
     ),
 )
 
@@ -52,7 +52,7 @@ def labels(options: Mapping[str, Any]) -> Mapping[str, str]:
     return {name: f"{kind} distance ({label})" for name, kind in _KINDS.items()}
 
 
-class Judge:
+class ImageQuality:
     """Compares generated images with real ones.
 
     Args:
@@ -94,7 +94,7 @@ class Judge:
             "frechet": distance,
             "frechet_error": frechet_error(found, self._moments, replicates=self._replicates),
             "kid": kid(found, self._real),
-            "variety": theirs.spread / self._moments.spread,
+            "feature_variance_ratio": theirs.spread / self._moments.spread,
             "to_mean_image": distance / self._mean_image,
         }
 

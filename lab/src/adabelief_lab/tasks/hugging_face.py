@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 from adabelief_lab.common.rng import apart, seed
 from adabelief_lab.declare.workload import Metric, Preset, Split, Task, Workload
 from adabelief_lab.tasks.dataloader import Batches
-from adabelief_lab.tasks.modes import modes_kept
+from adabelief_lab.tasks.modes import preserve_train_mode
 
 _PREFIX = "eval"
 # The Trainer's own; the first decides about logging and saving, the others print.
@@ -112,7 +112,7 @@ class HuggingFaceTask(Task):
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """What `Trainer.evaluate` returns for the split, without "eval_"."""
-        with apart(0), modes_kept(self._trainer.model):
+        with apart(0), preserve_train_mode(self._trainer.model):
             found = self._trainer.evaluate(split, metric_key_prefix=_PREFIX)
         return {name.removeprefix(f"{_PREFIX}_"): value for name, value in found.items()}
 

@@ -15,9 +15,9 @@ from torch.optim import Optimizer
 from adabelief_lab.data.words import Corpus
 from adabelief_lab.declare.workload import Metric, Parallel, Split
 from adabelief_lab.models.awd_lstm import AWDLSTM, Memory, Outputs
-from adabelief_lab.tasks.bptt_batches import IGNORED, Pieces, columns, padded_pairs
-from adabelief_lab.tasks.modes import modes_kept
-from adabelief_lab.tasks.single_model import OneModel, Precision, check_integer
+from adabelief_lab.tasks.bptt_batches import IGNORED, BPTTBatches, columns, padded_pairs
+from adabelief_lab.tasks.modes import preserve_train_mode
+from adabelief_lab.tasks.single_model import Precision, SingleModelTask, check_integer
 
 PERPLEXITY = (
     Metric(name="perplexity", direction="min"),
@@ -25,7 +25,7 @@ PERPLEXITY = (
 )
 
 
-class Carried(OneModel):
+class LSTMLanguageModel(SingleModelTask):
     """An LSTM that reads `batch_size` columns of a text side by side, a piece of them a step.
 
     The memory of a piece's end is the next one's beginning, without gradient; an epoch begins with
@@ -41,9 +41,9 @@ class Carried(OneModel):
         varied: whether lengths vary, as in Merity et al. 2017.
         activation: weight of the mean square of the last layer's dropped outputs (their AR).
         slowness: weight of the mean square of its outputs' differences in time (their TAR).
-        clip_norm: see `OneModel`.
+        clip_norm: see `SingleModelTask`.
         evaluated_columns: columns that an evaluation reads; with 1 no word lacks its past.
-        precision: see `OneModel`.
+        precision: see `SingleModelTask`.
 
     Raises:
         TypeError: a number of the wrong kind.
@@ -77,7 +77,7 @@ class Carried(OneModel):
         self._model = model
         device = model.bias.device
         self._train = columns(corpus.train, batch_size).to(device)
-        self._pieces = Pieces(len(self._train), length, data_seed, varied=varied)
+        self._pieces = BPTTBatches(len(self._train), length, data_seed, varied=varied)
         self._splits: dict[Split, tuple[Tensor, Tensor]] = {
             "valid": padded_pairs(corpus.valid.to(device), evaluated_columns),
             "test": padded_pairs(corpus.test.to(device), evaluated_columns),
@@ -126,7 +126,7 @@ class Carried(OneModel):
             raise ValueError(msg)
         words, after = self._splits[split]
         total = torch.zeros((), dtype=torch.float64, device=words.device)
-        with modes_kept(self._model), torch.inference_mode(), self._precision(words):
+        with preserve_train_mode(self._model), torch.inference_mode(), self._precision(words):
             self._model.eval()
             memory: tuple[Memory, ...] = self._model.empty(words.shape[1])
             for begin in range(0, len(words), self._length):

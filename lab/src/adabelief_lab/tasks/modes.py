@@ -9,7 +9,7 @@ from torch import nn
 
 
 @contextmanager
-def modes_kept(model: nn.Module) -> Iterator[None]:
+def preserve_train_mode(model: nn.Module) -> Iterator[None]:
     """Whatever is done within, every submodule ends in the mode that it has now."""
     before = {module: module.training for module in model.modules()}
     try:

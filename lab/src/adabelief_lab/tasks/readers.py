@@ -9,7 +9,7 @@ from adabelief_lab.common.errors import LabError
 VARIABLE = "ADABELIEF_READERS"
 
 
-def allot(count: int) -> None:
+def set_num_workers(count: int) -> None:
     """Let runs of this process, and of those that it starts, have `count` readers each.
 
     What the user has set stays.
@@ -17,7 +17,7 @@ def allot(count: int) -> None:
     os.environ.setdefault(VARIABLE, str(count))
 
 
-def allotted() -> int:
+def num_workers() -> int:
     """Readers of one run, its processes together: as the user says, its engine, or the machine.
 
     Raises:

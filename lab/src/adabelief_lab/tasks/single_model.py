@@ -13,14 +13,14 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from adabelief_lab.common.process_group import ALONE, Team, joined
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup, joined
 from adabelief_lab.declare.workload import Parallel, Task
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Precision = Literal["float32", "bfloat16"]
 
 
-class OneModel(Task):
+class SingleModelTask(Task):
     """One model trained on batches (inputs, targets); where they come from is the subclass's.
 
     Args:
@@ -69,7 +69,7 @@ class OneModel(Task):
         self._clip_norm = clip_norm
         self._accumulate = accumulate
         self._average = ema if ema is None else _averaged(model, ema)
-        self._team: Team = ALONE
+        self._team: ProcessGroup = SINGLE
         self._called: nn.Module = model
 
     @abstractmethod
@@ -87,8 +87,8 @@ class OneModel(Task):
         Raises:
             ValueError: see `refuses`.
         """
-        team, model = joined(), self.modules["model"]
-        if reason := self.refuses(team.size, parallel):
+        group, model = joined(), self.modules["model"]
+        if reason := self.refuses(group.size, parallel):
             raise ValueError(reason)
         if parallel == "fsdp":
             from torch.distributed.device_mesh import init_device_mesh  # noqa: PLC0415, slow
@@ -96,10 +96,10 @@ class OneModel(Task):
 
             model.to(memory_format=torch.contiguous_format)  # FSDP2 refuses any other
             kind = next(model.parameters()).device.type
-            fully_shard(model, mesh=init_device_mesh(kind, (team.size,)))
+            fully_shard(model, mesh=init_device_mesh(kind, (group.size,)))
         else:
             self._called = DistributedDataParallel(model)
-        self._team = team
+        self._team = group
 
     def refuses(self, processes: int, parallel: Parallel) -> str:
         """Parts that would not be equal, and the average of sharded weights."""

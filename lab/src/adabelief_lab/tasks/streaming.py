@@ -9,16 +9,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from adabelief_lab.common.process_group import Team
+from adabelief_lab.common.process_group import ProcessGroup
 from adabelief_lab.declare.workload import Parallel, Split
-from adabelief_lab.tasks.modes import modes_kept
-from adabelief_lab.tasks.single_model import OneModel, Precision
-from adabelief_lab.tasks.streaming_loader import Examples, Stream, in_order
+from adabelief_lab.tasks.modes import preserve_train_mode
+from adabelief_lab.tasks.single_model import Precision, SingleModelTask
+from adabelief_lab.tasks.streaming_loader import Examples, StreamingLoader, in_order
 
 _EVALUATION_BATCH = 100
 
 
-class Streamed(OneModel):
+class StreamingClassifier(SingleModelTask):
     """A classifier trained on examples that are read when they are needed.
 
     Of several processes each reads its part, of evaluations too; the first one's batch statistics
@@ -60,7 +60,9 @@ class Streamed(OneModel):
                 msg = f"{name} needs at least 1 example, got none"
                 raise ValueError(msg)
         self._pinned = next(model.parameters()).is_cuda
-        self._stream = Stream(train, batch_size, data_seed, readers=readers, pinned=self._pinned)
+        self._stream = StreamingLoader(
+            train, batch_size, data_seed, readers=readers, pinned=self._pinned
+        )
         self._splits: dict[Split, Examples] = {"valid": valid, "test": test}
         self._prepare, self._readers = prepare, readers
 
@@ -70,7 +72,7 @@ class Streamed(OneModel):
         return self._stream.per_epoch
 
     def parallelize(self, parallel: Parallel) -> None:
-        """See `OneModel.parallelize`; only this process's part is read."""
+        """See `SingleModelTask.parallelize`; only this process's part is read."""
         super().parallelize(parallel)
         self._stream.share(self._team)
 
@@ -101,7 +103,7 @@ class Streamed(OneModel):
         parts = in_order(
             examples, _EVALUATION_BATCH, self._team, readers=self._readers, pinned=self._pinned
         )
-        with modes_kept(model), torch.no_grad(), _leaders(model.buffers(), self._team):
+        with preserve_train_mode(model), torch.no_grad(), _leaders(model.buffers(), self._team):
             model.eval()
             total = sum(self._sums(model, *self._ready(*part)) for part in parts)
             assert isinstance(total, Tensor)
@@ -121,9 +123,9 @@ class Streamed(OneModel):
 
 
 @contextmanager
-def _leaders(buffers: Iterable[Tensor], team: Team) -> Iterator[None]:
+def _leaders(buffers: Iterable[Tensor], group: ProcessGroup) -> Iterator[None]:
     """Within, everybody has the first one's: each process's batch statistics are of its part."""
-    mine = [(buffer, buffer.clone()) for buffer in buffers] if team.size > 1 else []
+    mine = [(buffer, buffer.clone()) for buffer in buffers] if group.size > 1 else []
     for buffer, _ in mine:
         dist.broadcast(buffer, src=0)
     try:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.common.process_group import ALONE, Team
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup
 from adabelief_lab.common.rng import apart, derived, generator
 from adabelief_lab.tasks.single_model import check_integer
 
@@ -42,7 +42,7 @@ class Examples(Protocol):
         """
 
 
-class Stream:
+class StreamingLoader:
     """Batch `index` (0, 1, ...) as a pure function of the data seed and the index.
 
     Each epoch is a fresh permutation of the examples; what is left of it after the last whole batch
@@ -56,9 +56,9 @@ class Stream:
 
     Args:
         examples: what is read; picklable where processes are spawned.
-        batch_size: examples a batch, of all processes of the team together.
+        batch_size: examples a batch, of all processes of the group together.
         data_seed: of order and random numbers.
-        readers: processes that read for the whole team, at least one for each member; 0 reads in
+        readers: processes that read for the whole group, at least one for each member; 0 reads in
             the member itself.
         pinned: whether batches are put where a GPU fetches them faster.
 
@@ -82,7 +82,7 @@ class Stream:
         self._items = _Items(examples, data_seed)
         self._n, self._batch_size, self._data_seed = len(examples), batch_size, data_seed
         self._readers, self._pinned = readers, pinned
-        self._team = ALONE
+        self._team = SINGLE
         self._next = -1
         self._batches: Iterator[Pair] = iter(())
 
@@ -91,9 +91,9 @@ class Stream:
         """Whole batches in the examples."""
         return self._n // self._batch_size
 
-    def share(self, team: Team) -> None:
+    def share(self, group: ProcessGroup) -> None:
         """From now on read this member's part of every batch only."""
-        self._team, self._next = team, -1
+        self._team, self._next = group, -1
 
     def __getitem__(self, index: int) -> Pair:
         """Inputs and class numbers of batch `index`, or of this member's part of it.
@@ -113,7 +113,7 @@ class Stream:
 
 
 def _shuffled(
-    n: int, batch_size: int, data_seed: int, first: int, team: Team
+    n: int, batch_size: int, data_seed: int, first: int, group: ProcessGroup
 ) -> Iterator[list[Key]]:
     """What batch `first` and those after it are made of, without end."""
     per_epoch = n // batch_size
@@ -121,21 +121,21 @@ def _shuffled(
     while True:
         order = torch.randperm(n, generator=generator(data_seed, _ORDER, epoch))
         for chosen in order.split(batch_size)[place:per_epoch]:
-            yield [(epoch, example) for example in chosen[team.rank :: team.size].tolist()]
+            yield [(epoch, example) for example in chosen[group.rank :: group.size].tolist()]
         epoch, place = epoch + 1, 0
 
 
 def in_order(
-    examples: Examples, at_once: int, team: Team, *, readers: int = 0, pinned: bool = False
+    examples: Examples, at_once: int, group: ProcessGroup, *, readers: int = 0, pinned: bool = False
 ) -> Iterator[Pair]:
     """Every example once, in batches of at most `at_once`; of several processes, each its part.
 
     All members get equally many batches, none of them empty if there is an example for everybody.
     """
-    mine = np.arange(team.rank, len(examples), team.size)
-    count = -(-len(examples) // (team.size * at_once))
+    mine = np.arange(group.rank, len(examples), group.size)
+    count = -(-len(examples) // (group.size * at_once))
     keys = ([(0, int(i)) for i in part] for part in np.array_split(mine, count))
-    return _read(_Items(examples, 0), keys, _each(readers, team), pinned=pinned)
+    return _read(_Items(examples, 0), keys, _each(readers, group), pinned=pinned)
 
 
 class _Items(Dataset[tuple[Tensor, int]]):
@@ -158,9 +158,9 @@ class _Items(Dataset[tuple[Tensor, int]]):
             return self._examples[example]
 
 
-def _each(readers: int, team: Team) -> int:
+def _each(readers: int, group: ProcessGroup) -> int:
     """Readers of one member, who needs one if anybody has one."""
-    return max(1, readers // team.size) if readers else 0
+    return max(1, readers // group.size) if readers else 0
 
 
 def _read(

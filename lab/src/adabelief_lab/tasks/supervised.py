@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from adabelief_lab.common.rng import generator
 from adabelief_lab.declare.workload import Metric, Split
-from adabelief_lab.tasks.modes import modes_kept
-from adabelief_lab.tasks.single_model import Loss, OneModel, Precision, check_integer
+from adabelief_lab.tasks.modes import preserve_train_mode
+from adabelief_lab.tasks.single_model import Loss, Precision, SingleModelTask, check_integer
 
 Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -27,7 +27,7 @@ _ORDER, _AUGMENT = 0, 1
 _EVALUATION_BATCH = 500
 
 
-class Supervised(OneModel):
+class Supervised(SingleModelTask):
     """One model trained on pairs (input, target) that fit in memory.
 
     Batch `index` is a pure function of `data_seed` and `index`: each epoch is a fresh permutation
@@ -128,7 +128,7 @@ class Supervised(OneModel):
             raise ValueError(msg)
         inputs, targets = self._splits[split]
         model = self._evaluated
-        with modes_kept(model), torch.inference_mode():
+        with preserve_train_mode(model), torch.inference_mode():
             model.eval()
             with self._precision(inputs):
                 parts = [

@@ -18,8 +18,8 @@ from adabelief_lab.declare.workload import Metric, Parallel, Split
 from adabelief_lab.models.beam import translate
 from adabelief_lab.models.translator import Translator
 from adabelief_lab.tasks.max_token_batches import TokenBatches
-from adabelief_lab.tasks.modes import modes_kept
-from adabelief_lab.tasks.single_model import OneModel, Precision, check_integer
+from adabelief_lab.tasks.modes import preserve_train_mode
+from adabelief_lab.tasks.single_model import Precision, SingleModelTask, check_integer
 
 TRANSLATION = (
     Metric(name="bleu", direction="max", label="BLEU"),
@@ -32,7 +32,7 @@ Tokenization = Literal["13a", "none"]
 _EVALUATED = 100
 
 
-class Translation(OneModel):
+class Translation(SingleModelTask):
     """A `Translator` trained on pairs with label smoothing; see `TokenBatches` for its batches.
 
     Of the last steps the weights may be averaged, at `averaged` places that are `apart` steps from
@@ -53,7 +53,7 @@ class Translation(OneModel):
         penalty: see there.
         tokenization: of BLEU.
         evaluated: pairs of each of valid and test at most; None for all.
-        precision: see `OneModel`.
+        precision: see `SingleModelTask`.
 
     Raises:
         LabError: a sentence is longer than `longest`, or sacrebleu is missing.
@@ -157,7 +157,7 @@ class Translation(OneModel):
         order = sorted(range(len(pairs)), key=lambda number: len(pairs[number][0]))
         said = [""] * len(pairs)
         total = 0.0
-        with modes_kept(model), torch.inference_mode():
+        with preserve_train_mode(model), torch.inference_mode():
             model.eval()
             for begin in range(0, len(order), _EVALUATED):
                 chosen = order[begin : begin + _EVALUATED]

@@ -14,8 +14,8 @@ from adabelief_lab.data import fashion_mnist, small_images
 from adabelief_lab.declare.workload import Split
 from adabelief_lab.features import catalogue
 from adabelief_lab.features.extractor import Name
-from adabelief_lab.tasks.gan import Adversarial, Objective, Turn
-from adabelief_lab.tasks.gan_metrics import Judge
+from adabelief_lab.tasks.gan import GANTask, Objective, Turn
+from adabelief_lab.tasks.gan_metrics import ImageQuality
 
 Reference = Literal["train", "split"]
 Part = Literal["train", "valid", "test"]
@@ -63,7 +63,7 @@ def task(
     objective: Objective,
     data_seed: int,
     **more: Any,
-) -> Adversarial:
+) -> GANTask:
     """The task of these networks on the images that `options` name.
 
     Args:
@@ -71,21 +71,21 @@ def task(
         networks: generator and critic.
         objective: what both minimise.
         data_seed: of order and noise.
-        more: arguments of `Adversarial` beyond the common ones.
+        more: arguments of `GANTask` beyond the common ones.
     """
     splits = small_images.load(options.data, hold_out=options.hold_out)
     # WGAN and SN-GAN: a fifth quicker than the plain layout on one CPU thread.
     generator, critic = (
         network.to(device()).to(memory_format=torch.channels_last) for network in networks
     )
-    return Adversarial(
+    return GANTask(
         (generator, critic), splits.train, partial(_judge, options), objective,
         latent=options.latent, batch_size=options.batch_size, data_seed=data_seed,
         samples=options.samples, n_critic=options.n_critic, turn=options.turn, **more,
     )  # fmt: skip
 
 
-def _judge(options: Common, split: Split) -> Judge:
+def _judge(options: Common, split: Split) -> ImageQuality:
     asked: Part = "train" if options.reference == "train" else split
     return _judge_of(
         options.data, options.hold_out, options.features, asked, options.samples,
@@ -101,11 +101,13 @@ def _judge_of(
     part: Part,
     samples: int,
     replicates: int,
-) -> Judge:
+) -> ImageQuality:
     """Kept because a process makes many runs."""
     splits = small_images.load(data, hold_out=hold_out)
     extractor = catalogue.load(features, device())
-    return Judge(extractor, getattr(splits, part).images, samples=samples, replicates=replicates)
+    return ImageQuality(
+        extractor, getattr(splits, part).images, samples=samples, replicates=replicates
+    )
 
 
 # What all of them say of their data.

@@ -16,10 +16,10 @@ from adabelief_lab.data import imagenet
 from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.optimizers.published_vision import IMAGENET
-from adabelief_lab.tasks.readers import allotted
+from adabelief_lab.tasks.readers import num_workers
 from adabelief_lab.tasks.single_model import Precision
 from adabelief_lab.tasks.standardize import standardized
-from adabelief_lab.tasks.streaming import Streamed
+from adabelief_lab.tasks.streaming import StreamingClassifier
 from adabelief_lab.tasks.supervised import CLASSIFICATION
 
 # Means and deviations of ImageNet's pixels, as in torchvision's and the authors' scripts.
@@ -47,7 +47,7 @@ class Options(BaseModel):
         hold_out: tune on a tenth of each class of train, and do not train on it; otherwise train
             on all, and val stands for the validation images, as it did for the authors.
         batch_size: images a step, of all processes together.
-        precision: see `Streamed`.
+        precision: see `StreamingClassifier`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,7 +59,7 @@ class Options(BaseModel):
     precision: Precision = "float32"
 
 
-def build(preset: Preset, init_seed: int, data_seed: int) -> Streamed:
+def build(preset: Preset, init_seed: int, data_seed: int) -> StreamingClassifier:
     """The task of one run; the global random state is left as it was."""
     try:
         from torchvision.models import resnet18  # noqa: PLC0415, an extra
@@ -74,7 +74,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Streamed:
         model = resnet18(num_classes=data.classes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     train, valid, test = splits(data, options)
-    return Streamed(
+    return StreamingClassifier(
         model.to(device).to(memory_format=torch.channels_last),
         train=train,
         valid=valid,
@@ -83,7 +83,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Streamed:
         data_seed=data_seed,
         prepare=partial(standardized, mean=_MEAN, std=_STD, device=device),
         precision=options.precision,
-        readers=allotted(),
+        readers=num_workers(),
     )
 
 

@@ -26,7 +26,7 @@ class Loaded(NamedTuple):
     hash: str
 
 
-def load(reference: str) -> Loaded:
+def load_workload(reference: str) -> Loaded:
     """Return the workload that `reference` names.
 
     Raises:

@@ -12,7 +12,7 @@ from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.models.sngan import SIZE, Critic, Generator
 from adabelief_lab.optimizers.published_gan import SN_GAN
-from adabelief_lab.tasks.gan import HINGE, Adversarial
+from adabelief_lab.tasks.gan import HINGE, GANTask
 from adabelief_lab.tasks.gan_metrics import GENERATION, labels
 from adabelief_lab.workloads import gan
 
@@ -30,7 +30,7 @@ class Options(gan.Common):
     latent: int = Field(default=128, ge=1)
 
 
-def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
+def build(preset: Preset, init_seed: int, data_seed: int) -> GANTask:
     """The task of one run; the global random state is left as it was."""
     options = Options.model_validate(preset.options)
     channels = small_images.channels(options.data)

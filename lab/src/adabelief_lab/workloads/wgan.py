@@ -12,7 +12,7 @@ from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.models.dcgan import Critic, Generator, Norm
 from adabelief_lab.optimizers.published_gan import WGAN
-from adabelief_lab.tasks.gan import WASSERSTEIN, Adversarial
+from adabelief_lab.tasks.gan import WASSERSTEIN, GANTask
 from adabelief_lab.tasks.gan_metrics import GENERATION, labels
 from adabelief_lab.workloads import gan
 
@@ -37,7 +37,7 @@ class Options(gan.Common):
     penalty: float = Field(default=0.0, ge=0)
 
 
-def build(preset: Preset, init_seed: int, data_seed: int) -> Adversarial:
+def build(preset: Preset, init_seed: int, data_seed: int) -> GANTask:
     """The task of one run; the global random state is left as it was."""
     options = Options.model_validate(preset.options)
     channels = small_images.channels(options.data)

@@ -11,7 +11,7 @@ from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.models.awd_lstm import AWDLSTM, Dropouts
 from adabelief_lab.optimizers.published_language import lstm
-from adabelief_lab.tasks.lstm_lm import PERPLEXITY, Carried
+from adabelief_lab.tasks.lstm_lm import PERPLEXITY, LSTMLanguageModel
 from adabelief_lab.tasks.single_model import Precision
 
 _COLUMNS, _LENGTH = 20, 70
@@ -38,7 +38,7 @@ class Options(BaseModel):
         slowness: weight of TAR.
         clip_norm: largest norm of all gradients together.
         drop_words: see `Dropouts`, as those that follow.
-        evaluated_columns: see `Carried`.
+        evaluated_columns: see `LSTMLanguageModel`.
         precision: "bfloat16" for torch.autocast.
     """
 
@@ -65,7 +65,7 @@ class Options(BaseModel):
     precision: Precision = "float32"
 
 
-def build(preset: Preset, init_seed: int, data_seed: int) -> Carried:
+def build(preset: Preset, init_seed: int, data_seed: int) -> LSTMLanguageModel:
     """The task of one run; the global random state is left as it was."""
     options = Options.model_validate(preset.options)
     found = text.load(options.text, options.vocabulary)
@@ -83,7 +83,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> Carried:
             frozen=options.frozen,
         )  # fmt: skip
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return Carried(
+    return LSTMLanguageModel(
         model.to(device), found, batch_size=options.batch_size, length=options.length,
         data_seed=data_seed, activation=options.activation, slowness=options.slowness,
         clip_norm=options.clip_norm, evaluated_columns=options.evaluated_columns,

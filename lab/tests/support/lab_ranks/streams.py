@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from adabelief import AdaBelief
 from adabelief_lab.data import imagenet
-from adabelief_lab.tasks.streaming import Streamed
+from adabelief_lab.tasks.streaming import StreamingClassifier
 from workloads.photographs import make
 
 STEPS = 6
@@ -19,7 +19,7 @@ STEPS = 6
 TOLERANCE = 1e-12
 
 
-def trained(task: Streamed) -> list[float]:
+def trained(task: StreamingClassifier) -> list[float]:
     """Losses of some steps."""
     optimizer = AdaBelief(task.modules["model"].parameters(), lr=1e-2)
     return [float(task.step(index, {"model": optimizer})["loss"]) for index in range(STEPS)]

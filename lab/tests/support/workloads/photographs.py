@@ -11,15 +11,15 @@ from torch.optim import Optimizer
 
 from adabelief_lab.data import imagenet
 from adabelief_lab.declare.workload import Preset, Workload
-from adabelief_lab.tasks.readers import allotted
-from adabelief_lab.tasks.streaming import Streamed
+from adabelief_lab.tasks.readers import num_workers
+from adabelief_lab.tasks.streaming import StreamingClassifier
 from adabelief_lab.tasks.supervised import CLASSIFICATION
 from adabelief_lab.workloads.imagenet import Options, splits
 
 SIZE, BATCH = 32, 8
 
 
-class Photographs(Streamed):
+class Photographs(StreamingClassifier):
     def step(self, index: int, optimizers: Mapping[str, Optimizer]) -> Mapping[str, Tensor]:
         time.sleep(float(os.environ.get("ADABELIEF_TEST_PAUSE", "0")))
         return super().step(index, optimizers)
@@ -47,7 +47,7 @@ def make(init_seed: int, data_seed: int, *, noisy: bool) -> Photographs:
         batch_size=BATCH,
         data_seed=data_seed,
         prepare=partial(numbers, dtype=torch.float64),
-        readers=allotted(),
+        readers=num_workers(),
     )
 
 

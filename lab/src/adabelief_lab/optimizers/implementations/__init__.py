@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.common.make_optimizer import make
+from adabelief_lab.common.make_optimizer import make_optimizer
 
 # Keys of runs are made of these ids, so an id is never given to another optimizer.
 IMPLEMENTATIONS: Mapping[str, str] = {
@@ -78,7 +78,7 @@ class Declared(Protocol):
         """Optimizers around it, the outermost first."""
 
 
-def make_optimizer(
+def make_declared_optimizer(
     declared: Declared, params: ParamsT, hyperparameters: Mapping[str, Any]
 ) -> Optimizer:
     """The declared optimizer, inside its wrappers, with hyperparameters as JSON gives them.
@@ -87,4 +87,4 @@ def make_optimizer(
         LabError: an id or an import path is unknown, or the class does not take an argument.
     """
     wrappers = [(import_path(each.implementation), each.arguments) for each in declared.wrappers]
-    return make(import_path(declared.implementation), params, hyperparameters, wrappers)
+    return make_optimizer(import_path(declared.implementation), params, hyperparameters, wrappers)

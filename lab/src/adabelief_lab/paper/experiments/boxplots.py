@@ -13,13 +13,17 @@ from adabelief_lab.report.palette import ALERT, LIGHT, MUTED
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_MARKS = {"ok": ("o", MUTED), "collapsed": ("s", LIGHT[1]), "fruitless": ("x", ALERT)}
+_MARKS = {
+    "ok": ("o", MUTED),
+    "collapsed": ("s", LIGHT[1]),
+    "no_better_than_mean_image": ("x", ALERT),
+}
 
 
 def boxes(panel: Panel) -> Drawing:
     """Two axes of their own scales: an optimizer fails if most of its runs came to nothing."""
     specs = [each for each in panel["optimizers"] if _known(each)]
-    failed = [each for each in specs if fails(each["states"], each["alarms"])]
+    failed = [each for each in specs if fails(each["states"], each["failures"])]
     succeeded = [each for each in specs if each not in failed]
     there = [(name, group) for name, group in (("Successful", succeeded), ("Failed", failed))
              if group]  # fmt: skip
@@ -39,13 +43,13 @@ def boxes(panel: Panel) -> Drawing:
         f"Failed are those most of whose runs are crosses.{reduced(panel)}"
     )
     rows = [
-        (each["name"], seed, state, " ".join(alarms), value, best)
+        (each["name"], seed, state, " ".join(failures), value, best)
         for each in panel["optimizers"]
-        for seed, (state, alarms, value, best) in enumerate(
-            zip(each["states"], each["alarms"], each["values"], each["best"], strict=True)
+        for seed, (state, failures, value, best) in enumerate(
+            zip(each["states"], each["failures"], each["values"], each["best"], strict=True)
         )
     ]
-    table = as_csv(("optimizer", "seed", "state", "alarms", "last", "best"), rows)
+    table = as_csv(("optimizer", "seed", "state", "failures", "last", "best"), rows)
     return Drawing(f"{panel['workload']}-boxes", caption, {**saved(made), "csv": table})
 
 
@@ -53,8 +57,8 @@ def _draw(axes: Axes, specs: Sequence[Mapping[str, Any]]) -> None:
     values = [[value for value in each["values"] if value is not None] for each in specs]
     axes.boxplot(values, widths=0.5, showfliers=False, medianprops={"color": LIGHT[0]})
     for place, each in enumerate(specs, 1):
-        for state, alarms, value in zip(
-            each["states"], each["alarms"], each["values"], strict=True
+        for state, failures, value in zip(
+            each["states"], each["failures"], each["values"], strict=True
         ):
             if value is None and state == "diverged":
                 axes.plot(
@@ -62,25 +66,27 @@ def _draw(axes: Axes, specs: Sequence[Mapping[str, Any]]) -> None:
                     transform=axes.get_xaxis_transform(),
                 )  # fmt: skip
             if value is not None:
-                marker, color = _MARKS[_worst(alarms)]
+                marker, color = _MARKS[_worst(failures)]
                 axes.plot([place], [value], marker, color=color, markersize=5, zorder=3)
     labels = [each["label"] for each in specs]
     axes.set_xticks(range(1, len(specs) + 1), labels, rotation=40, ha="right", fontsize=8)
 
 
-def _worst(alarms: Sequence[str]) -> str:
-    return next((name for name in ("fruitless", "collapsed") if name in alarms), "ok")
+def _worst(failures: Sequence[str]) -> str:
+    return next(
+        (name for name in ("no_better_than_mean_image", "collapsed") if name in failures), "ok"
+    )
 
 
 def _known(spec: Mapping[str, Any]) -> bool:
     return any(state in ("ok", "diverged") for state in spec["states"])
 
 
-def fails(states: Sequence[str], alarms: Sequence[Sequence[str]]) -> bool:
+def fails(states: Sequence[str], failures: Sequence[Sequence[str]]) -> bool:
     """Whether most runs that ended diverged, or are no better than the mean image."""
     lost = [
-        state == "diverged" or "fruitless" in names
-        for state, names in zip(states, alarms, strict=True)
+        state == "diverged" or "no_better_than_mean_image" in names
+        for state, names in zip(states, failures, strict=True)
         if state in ("ok", "diverged")
     ]
     return 2 * sum(lost) > len(lost)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.analysis.statistics import Interval, t_interval
-from adabelief_lab.paper.exhibit import Claim, Verdict
+from adabelief_lab.paper.exhibit import Claim, ClaimVerdict
 from adabelief_lab.paper.experiments.experiment import against, full
 
 # Of figures 4 and 5.
@@ -18,7 +18,7 @@ NINE = (
 def belief(comparison: Comparison, source: str) -> Claim:
     """Adam is beaten by the belief, or by the place of ε alone."""
     over_adam, over_eadam = gain(comparison, "adam"), gain(comparison, "eadam")
-    verdict: Verdict = "not tested"
+    verdict: ClaimVerdict = "not tested"
     if full(comparison) and over_adam is not None and over_eadam is not None:
         verdict = belief_verdict(over_adam, over_eadam)
     return Claim(
@@ -30,14 +30,14 @@ def belief(comparison: Comparison, source: str) -> Claim:
     )
 
 
-def belief_verdict(over_adam: float, over_eadam: float) -> Verdict:
+def belief_verdict(over_adam: float, over_eadam: float) -> ClaimVerdict:
     """Most of what is gained over Adam must be gained over EAdam too."""
     if over_adam <= 0 or over_eadam <= 0:
         return "does not hold"
     return "holds" if over_eadam > 0.5 * over_adam else "holds in part"
 
 
-def by_more(comparison: Comparison, least: float, specs: Sequence[str]) -> Verdict:
+def by_more(comparison: Comparison, least: float, specs: Sequence[str]) -> ClaimVerdict:
     """Whether AdaBelief is more than that better than each of them; "in part": than one of them.
 
     Args:
@@ -59,11 +59,11 @@ def gain(comparison: Comparison, spec: str) -> float | None:
 
     Negative if it is worse; None without a pair.
     """
-    pairing = comparison.pairing(spec)
-    if pairing is None or pairing.difference is None:
+    paired = comparison.paired(spec)
+    if paired is None or paired.difference is None:
         return None
     metric = comparison.study.primary_metric
-    difference = metric.shown(pairing.difference.mean)
+    difference = metric.shown(paired.difference.mean)
     return difference if metric.direction == "max" else -difference
 
 
@@ -73,7 +73,7 @@ def between(comparison: Comparison, one: str, other: str) -> Interval | None:
     In the metric's unit; None without such a seed.
     """
     ours, theirs = (
-        {final.seed: final.value for final in comparison.standing(name).finals}
+        {final.seed: final.value for final in comparison.summary(name).finals}
         for name in (one, other)
     )
     differences = [

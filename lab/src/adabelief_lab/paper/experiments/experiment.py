@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adabelief_lab.analysis.comparison import Comparison, Standing
+from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary
 from adabelief_lab.analysis.formatting import in_unit, mean_text, shown
-from adabelief_lab.analysis.sentences import alarmed
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.analysis.sentences import failure_counts
+from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.declare.workload import Metric
 from adabelief_lab.paper.exhibit import Claim, Drawing, Findings, Table
 from adabelief_lab.paper.experiments.drawing import draw
@@ -43,7 +43,7 @@ class Experiment:
     contradictions: tuple[tuple[str, str, str], ...] = ()
     beside: tuple[str, ...] = ()
     optimizers: tuple[str, ...] = ()
-    gather: Callable[[Study, Sequence[Record]], Mapping[str, Any]] = lambda study, records: {}
+    gather: Callable[[Study, Sequence[RunRecord]], Mapping[str, Any]] = lambda study, records: {}
     draw: Callable[[Mapping[str, Any]], Iterator[Drawing]] = draw
 
 
@@ -92,12 +92,12 @@ def _table(experiment: Experiment, reported: Reported, comparison: Comparison) -
     judged = full(comparison) and reported.tolerance is not None
     beside = [metric for metric in study.metrics if metric.name in experiment.beside]
     rows = tuple(
-        _row(comparison, standing, reported, sources, beside, judged=judged)
-        for standing in comparison.ranking
+        _row(comparison, summary, reported, sources, beside, judged=judged)
+        for summary in comparison.ranking
     )
     last = ("difference", f"within {reported.tolerance}") if judged else ()
     note = [
-        f"{comparison.headline} " + " ".join(comparison.summary),
+        f"{comparison.headline} " + " ".join(comparison.sentences),
         f"Ours: mean ± half the 95 % interval over {study.settings.seeds} paired seeds.",
         *(f"{source}: {reported.sources[source]}." for source in sources),
     ]
@@ -115,7 +115,7 @@ def _table(experiment: Experiment, reported: Reported, comparison: Comparison) -
 
 def _row(
     comparison: Comparison,
-    standing: Standing,
+    summary: OptimizerSummary,
     reported: Reported,
     sources: Sequence[str],
     beside: Sequence[Metric],
@@ -123,23 +123,23 @@ def _row(
     judged: bool,
 ) -> tuple[str, ...]:
     metric = comparison.study.primary_metric
-    found = reported.of(comparison.study.workload, standing.optimizer.name)
+    found = reported.of(comparison.study.workload, summary.optimizer.name)
     others = [_told(found.get(source)) for source in sources]
     row = (
-        standing.optimizer.label,
-        ", ".join(f"{name} {value:g}" for name, value in (standing.chosen or {}).items()),
-        mean_text(standing.mean, metric),
-        mean_text(standing.best, metric),
-        f"{standing.n_diverged} of {len(standing.finals)}{alarmed(standing)}",
-        *(_mean_of(standing, each) for each in beside),
+        summary.optimizer.label,
+        ", ".join(f"{name} {value:g}" for name, value in (summary.chosen or {}).items()),
+        mean_text(summary.mean, metric),
+        mean_text(summary.best, metric),
+        f"{summary.n_diverged} of {len(summary.finals)}{failure_counts(summary)}",
+        *(_mean_of(summary, each) for each in beside),
         *others,
     )
-    return row + _difference(comparison, standing, reported) if judged else row
+    return row + _difference(comparison, summary, reported) if judged else row
 
 
-def _mean_of(standing: Standing, metric: Metric) -> str:
+def _mean_of(summary: OptimizerSummary, metric: Metric) -> str:
     """Mean of the last values, of runs that ended well."""
-    found = [run.last.get(metric.name) for run in standing.finals if run.state == "ok"]
+    found = [run.last.get(metric.name) for run in summary.finals if run.state == "ok"]
     finite = [value for value in found if value is not None]
     return in_unit(sum(finite) / len(finite) if finite else None, metric)
 
@@ -151,11 +151,13 @@ def _told(numbers: Mapping[str, float] | None) -> str:
     return f"{value:g}" if which == "best" else f"{value:g} ({which})"
 
 
-def _difference(comparison: Comparison, standing: Standing, reported: Reported) -> tuple[str, str]:
+def _difference(
+    comparison: Comparison, summary: OptimizerSummary, reported: Reported
+) -> tuple[str, str]:
     """Ours - theirs, by the first source that has the optimizer; whether that means nothing."""
-    found = reported.of(comparison.study.workload, standing.optimizer.name)
+    found = reported.of(comparison.study.workload, summary.optimizer.name)
     first = next((found[source] for source in reported.sources if source in found), None)
-    ours = standing.best if first and compared(first)[0] == "best" else standing.mean
+    ours = summary.best if first and compared(first)[0] == "best" else summary.mean
     scaled = shown(ours, comparison.study.primary_metric)
     if first is None or scaled is None or reported.tolerance is None:
         return "–", "–"
@@ -174,16 +176,16 @@ def _panel(reported: Reported, comparison: Comparison) -> dict[str, Any]:
         "steps": study.settings.steps,
         "optimizers": [
             {
-                "name": standing.optimizer.name,
-                "label": standing.optimizer.label,
-                "values": [_shown(comparison, run.value) for run in standing.finals],
-                "best": [_shown(comparison, run.best) for run in standing.finals],
-                "states": [run.state for run in standing.finals],
-                "alarms": [list(run.alarms) for run in standing.finals],
-                "curve": _curve(comparison, standing),
-                "reported": dict(reported.of(study.workload, standing.optimizer.name)),
+                "name": summary.optimizer.name,
+                "label": summary.optimizer.label,
+                "values": [_shown(comparison, run.value) for run in summary.finals],
+                "best": [_shown(comparison, run.best) for run in summary.finals],
+                "states": [run.state for run in summary.finals],
+                "failures": [list(run.failures) for run in summary.finals],
+                "curve": _curve(comparison, summary),
+                "reported": dict(reported.of(study.workload, summary.optimizer.name)),
             }
-            for standing in comparison.standings
+            for summary in comparison.summaries
         ],
     }
 
@@ -192,8 +194,8 @@ def _shown(comparison: Comparison, value: float | None) -> float | None:
     return None if value is None else comparison.study.primary_metric.shown(value)
 
 
-def _curve(comparison: Comparison, standing: Standing) -> dict[str, Any] | None:
-    curve = standing.metric
+def _curve(comparison: Comparison, summary: OptimizerSummary) -> dict[str, Any] | None:
+    curve = summary.metric
     if curve is None:
         return None
     convert = comparison.study.primary_metric.shown
@@ -212,7 +214,7 @@ def _runs(comparisons: Sequence[Comparison]) -> Table:
     for comparison in comparisons:
         study = comparison.study
         for facts, count in comparison.environments:
-            seconds = [one.seconds for one in comparison.standings if one.seconds is not None]
+            seconds = [one.seconds for one in comparison.summaries if one.seconds is not None]
             rows.append(
                 (
                     study.title,
@@ -255,10 +257,10 @@ def highest(comparison: Comparison, source: str, says: str, names: Sequence[str]
 
 def against(comparison: Comparison, spec: str) -> str:
     """Baseline minus optimizer over the paired seeds, or why there is none."""
-    pairing = comparison.pairing(spec)
+    paired = comparison.paired(spec)
     metric = comparison.study.primary_metric
-    if pairing is None or pairing.difference is None:
+    if paired is None or paired.difference is None:
         return "no pair"
-    label = comparison.standing(spec).optimizer.label
-    told = mean_text(pairing.difference, metric, signed=True)
+    label = comparison.summary(spec).optimizer.label
+    told = mean_text(paired.difference, metric, signed=True)
     return f"{told} against {label}"

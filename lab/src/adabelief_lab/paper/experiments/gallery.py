@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.data import small_images
-from adabelief_lab.declare.study import Record, Study
+from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.paper.drawing import figure, look, saved
 from adabelief_lab.paper.exhibit import Drawing
 from adabelief_lab.paper.experiments.drawing import Panel, mark, reduced
@@ -26,7 +26,7 @@ _SECONDS, _HOLD = 0.5, 2.0
 _SCALE = 2  # points of a film to a pixel of an image
 
 
-def gather(study: Study, records: Sequence[Record]) -> Mapping[str, Any]:
+def gather(study: Study, records: Sequence[RunRecord]) -> Mapping[str, Any]:
     """Of every optimizer's first seed the last pictures, of the baseline's all, and real images."""
     last: dict[str, Any] = {}
     film: list[Mapping[str, Any]] = []

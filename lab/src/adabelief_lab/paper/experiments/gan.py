@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from adabelief_lab.analysis.comparison import Comparison, Standing
+from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary
 from adabelief_lab.analysis.formatting import listing
 from adabelief_lab.optimizers.published_gan import POWERS, padam
-from adabelief_lab.paper.exhibit import Claim, Drawing, Verdict
+from adabelief_lab.paper.exhibit import Claim, ClaimVerdict, Drawing
 from adabelief_lab.paper.experiments import gallery
 from adabelief_lab.paper.experiments.boxplots import boxes, fails
 from adabelief_lab.paper.experiments.claims import belief, by_more
@@ -20,7 +20,7 @@ _NINE = (
 )  # fmt: skip
 # By figure 6.
 _FAILED = {"wgan": ("adabound", "msvag", "sgd"), "wgan-gp": ("msvag", "sgd")}
-_BESIDE = ("frechet_error", "kid", "variety")
+_BESIDE = ("frechet_error", "kid", "feature_variance_ratio")
 _PADAM = tuple(padam(power) for power in POWERS)
 
 
@@ -35,11 +35,11 @@ def _fig6(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
 def _failures(comparison: Comparison) -> Claim:
     """Who fails, and who fails by the figure."""
     theirs = _FAILED[comparison.study.workload]
-    among = [one for one in comparison.standings if one.optimizer.name in _NINE]
+    among = [one for one in comparison.summaries if one.optimizer.name in _NINE]
     ours = [one for one in among if _fails(one)]
-    labels = listing([comparison.standing(name).optimizer.label for name in theirs])
+    labels = listing([comparison.summary(name).optimizer.label for name in theirs])
     told = f"fail here: {listing([one.optimizer.label for one in ours]) or 'none'}"
-    verdict: Verdict = "not tested"
+    verdict: ClaimVerdict = "not tested"
     if full(comparison):
         same = {one.optimizer.name for one in ours} ^ set(theirs)
         verdict = "holds" if not same else "holds in part" if len(same) < 3 else "does not hold"
@@ -47,9 +47,9 @@ def _failures(comparison: Comparison) -> Claim:
     return Claim("figure 6", says, told, verdict)
 
 
-def _fails(standing: Standing) -> bool:
-    runs = standing.finals
-    return fails([run.state for run in runs], [run.alarms for run in runs])
+def _fails(summary: OptimizerSummary) -> bool:
+    runs = summary.finals
+    return fails([run.state for run in runs], [run.failures for run in runs])
 
 
 def _table4(comparisons: Sequence[Comparison]) -> Iterator[Claim]:

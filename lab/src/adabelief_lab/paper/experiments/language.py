@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.analysis.formatting import mean_text
-from adabelief_lab.paper.exhibit import Claim, Verdict
+from adabelief_lab.paper.exhibit import Claim, ClaimVerdict
 from adabelief_lab.paper.experiments.claims import NINE, belief, between, by_more
 from adabelief_lab.paper.experiments.experiment import Experiment, against, full, highest
 
@@ -89,7 +89,7 @@ def _transformer(comparisons: Sequence[Comparison]) -> Iterator[Claim]:
         # EAdam is not rectified, so that it is compared with the AdaBelief that is not.
         difference = between(comparison, "adabelief-unrectified", "eadam")
         told = mean_text(difference, comparison.study.primary_metric, signed=True)
-        verdict: Verdict = "not tested"
+        verdict: ClaimVerdict = "not tested"
         if full(comparison) and difference is not None:
             verdict = "holds" if difference.mean > 0 else "does not hold"
         yield Claim(

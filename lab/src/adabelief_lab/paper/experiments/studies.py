@@ -18,7 +18,7 @@ from adabelief_lab.paper.exhibit import Exhibit, Findings, Table
 from adabelief_lab.paper.experiments.experiment import Experiment, findings
 from adabelief_lab.run.validate import preset_of
 from adabelief_lab.store.study_folder import Store
-from adabelief_lab.workloads.load import Loaded, load
+from adabelief_lab.workloads.load import Loaded, load_workload
 
 # Executes whatever of the study is not finished; raises MissingDataError where it cannot begin.
 Conduct = Callable[[Study, Loaded, Store], None]
@@ -69,7 +69,7 @@ def _measure(
     missing: list[tuple[str, str]] = []
     seconds = 0.0
     for name in workloads:
-        loaded = load(name)
+        loaded = load_workload(name)
         study = declare(loaded, preset, specs(loaded, preset, experiment.optimizers))
         store = Store(root / f"{name}-{preset}")
         try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from adabelief.reference import Array
-from adabelief_lab.paper.exhibit import Claim, Verdict
+from adabelief_lab.paper.exhibit import Claim, ClaimVerdict
 from adabelief_lab.paper.figure3.race import FIELDS, RADII, Race, ahead
 from adabelief_lab.paper.figure3.race_tables import steps_text
 from adabelief_lab.paper.figure3.trajectories import OPTIMIZERS
@@ -124,7 +124,7 @@ def heading(path: Array) -> float:
     return float(np.degrees(np.arctan2(moved[1], moved[0])))
 
 
-def verdict(cases: Sequence[bool]) -> Verdict:
+def verdict(cases: Sequence[bool]) -> ClaimVerdict:
     """All, some or none of the cases."""
     if all(cases):
         return "holds"

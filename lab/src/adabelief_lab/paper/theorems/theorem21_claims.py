@@ -8,7 +8,7 @@ import numpy as np
 
 from adabelief.reference import Array
 from adabelief_lab.analysis.statistics import t_interval
-from adabelief_lab.paper.exhibit import Claim, Verdict
+from adabelief_lab.paper.exhibit import Claim, ClaimVerdict
 from adabelief_lab.paper.theorems.growth import slopes
 from adabelief_lab.paper.theorems.theorem21_numbers import Numbers
 
@@ -73,7 +73,7 @@ def bound_growth_claim(run: Numbers) -> Claim:
         for scaled in (run.terms[late, 1] / root, run.direct[late] / root)
     )
     rises, direct_rises = rise > 1.05, direct > 1.05
-    verdict: Verdict = "holds"
+    verdict: ClaimVerdict = "holds"
     if rises:
         verdict = "does not hold" if direct_rises else "holds in part"
     return Claim(
@@ -108,7 +108,7 @@ def corollary_claim(runs: Sequence[Numbers], ratio: float, dimension: int) -> Cl
         own = run.at("β₁ λᵗ⁻¹")
         total = run.terms[:, :2].sum(1) + run.corollary
         worst = max(worst, float((run.regret / total)[..., own].max()))
-    verdict: Verdict = "holds" if ratio <= 1 else "holds in part"
+    verdict: ClaimVerdict = "holds" if ratio <= 1 else "holds in part"
     return Claim(
         "corollary 2.1.1",
         "with β₁ₜ = β₁ λᵗ the third term is at most D∞² β₁ G∞ / (2 (1 − β₁)(1 − λ)² α)",
