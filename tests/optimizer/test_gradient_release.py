@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from adabelief import AdaBelief, release_gradients
 from adabelief.feasible import Box, L2Ball
-from adabelief.released_gradient import ReleasedGradient
+from adabelief.gradient_release import ReleasedGradient
 from cases import CASES, Case
 from replay import assert_equal
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from adabelief import AdaBelief, release_gradients
-from adabelief.released_gradient import ACCUMULATION, AVERAGE, SCALER, ReleasedGradient
+from adabelief.gradient_release import ACCUMULATION, AVERAGE, SCALER, ReleasedGradient
 from ranks import released
 from ranks.launch import run
 

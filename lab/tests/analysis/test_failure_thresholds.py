@@ -41,10 +41,8 @@ DISTANCE = Metric(
         (Metric(name="score", direction="max"), -1e9, False),
     ],
 )  # fmt: skip
-def test_as_bad_as_the_value_is_an_alarm(
-    metric: Metric, value: float, failure_counts: bool
-) -> None:
-    assert metric.fails(value) is failure_counts
+def test_as_bad_as_the_value_is_an_alarm(metric: Metric, value: float, fails: bool) -> None:
+    assert metric.fails(value) is fails
 
 
 def ended(run: Run, variety: float | None, distance: float) -> RunRecord:

@@ -15,7 +15,7 @@ import torch
 from adabelief_lab.paper import record
 from adabelief_lab.paper.catalogue import EXHIBITS
 from adabelief_lab.paper.theorems import theorem21, theorem22
-from adabelief_lab.paper.theorems import theorem21_claims as claims
+from adabelief_lab.paper.theorems import theorem21 as claims
 from adabelief_lab.paper.theorems.bound import (
     LAMBDA,
     Setting,
@@ -31,7 +31,7 @@ from adabelief_lab.paper.theorems.online import DIMENSION, FAMILIES, SETS, Quadr
 from adabelief_lab.paper.theorems.online_optimizer import deviation
 from adabelief_lab.paper.theorems.periodic import EXAMPLES, mean_regrets
 from adabelief_lab.paper.theorems.regret import play
-from adabelief_lab.paper.theorems.theorem21_numbers import Numbers, numbers
+from adabelief_lab.paper.theorems.theorem21 import Numbers, numbers
 from adabelief_lab.paper.theorems.theorem22 import Descent, monotone_claim, rate_claim, rate_slope
 
 U = np.finfo(np.float64).eps / 2

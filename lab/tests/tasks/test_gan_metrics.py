@@ -12,8 +12,16 @@ from torch import Tensor
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.data import small_images
 from adabelief_lab.features import cache, catalogue
-from adabelief_lab.tasks.distances import frechet, frechet_error, kid, moments
-from adabelief_lab.tasks.gan_metrics import COLLAPSED, GENERATION, ImageQuality, unjudged
+from adabelief_lab.tasks.gan_metrics import (
+    COLLAPSED,
+    GENERATION,
+    ImageQuality,
+    frechet,
+    frechet_error,
+    kid,
+    moments,
+    unjudged,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from adabelief_lab.common import num_workers
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.common.process_group import SINGLE, ProcessGroup
 from adabelief_lab.common.rng import capture
-from adabelief_lab.tasks import readers
-from adabelief_lab.tasks.streaming_loader import StreamingLoader, in_order
+from adabelief_lab.tasks.streaming import StreamingLoader, in_order
 from processes import wait_until
 
 N, BATCH = 23, 4
@@ -192,17 +192,19 @@ def test_numbers_out_of_range_are_refused(arguments: tuple[int, int, int], messa
 
 
 def test_the_users_word_on_readers_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(readers.VARIABLE, raising=False)
-    assert readers.num_workers() == os.cpu_count()
-    monkeypatch.setenv(readers.VARIABLE, "0")
-    readers.set_num_workers(3)
-    assert readers.num_workers() == 0
-    monkeypatch.delenv(readers.VARIABLE)
-    readers.set_num_workers(3)
-    assert readers.num_workers() == 3
-    monkeypatch.setenv(readers.VARIABLE, "two")
-    with pytest.raises(LabError, match=r"ADABELIEF_READERS must be a number of processes.*'two'"):
-        readers.num_workers()
+    monkeypatch.delenv(num_workers.VARIABLE, raising=False)
+    assert num_workers.num_workers() == os.cpu_count()
+    monkeypatch.setenv(num_workers.VARIABLE, "0")
+    num_workers.set_num_workers(3)
+    assert num_workers.num_workers() == 0
+    monkeypatch.delenv(num_workers.VARIABLE)
+    num_workers.set_num_workers(3)
+    assert num_workers.num_workers() == 3
+    monkeypatch.setenv(num_workers.VARIABLE, "two")
+    with pytest.raises(
+        LabError, match=r"ADABELIEF_NUM_WORKERS must be a number of processes.*'two'"
+    ):
+        num_workers.num_workers()
 
 
 def alive(pid: int) -> bool:

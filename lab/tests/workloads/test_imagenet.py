@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from torchvision.transforms import functional as transforms
 
+from adabelief_lab.common import num_workers
 from adabelief_lab.common.errors import LabError, MissingDataError
 from adabelief_lab.conduct.check_workload import check
 from adabelief_lab.data import imagenet
 from adabelief_lab.declare.workload import Preset
 from adabelief_lab.run.validate import dry_run
-from adabelief_lab.tasks import readers
-from adabelief_lab.tasks.standardize import standardized
+from adabelief_lab.tasks.augment import standardized
 from adabelief_lab.tasks.streaming import StreamingClassifier
 from adabelief_lab.workloads import WORKLOADS
 from adabelief_lab.workloads.datasets import DATA, state_of
@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A tiny folder that the variable names."""
     imagenet.read_folder.cache_clear()
     monkeypatch.setenv(imagenet.VARIABLE, str(tmp_path / "images"))
-    monkeypatch.setenv(readers.VARIABLE, "1")
+    monkeypatch.setenv(num_workers.VARIABLE, "1")
     yield write(tmp_path / "images")
     imagenet.read_folder.cache_clear()
 
@@ -107,7 +107,7 @@ def test_splits_of_other_classes_are_refused(folder: Path, split: str, other: st
 def test_an_image_that_cannot_be_read_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch, count: int, damage: str
 ) -> None:
-    monkeypatch.setenv(readers.VARIABLE, str(count))
+    monkeypatch.setenv(num_workers.VARIABLE, str(count))
     path = folder / "val" / "n02" / "n02_0.JPEG"
     content = {"text": b"<html>", "empty": b"", "truncated": path.read_bytes()[:900]}
     path.write_bytes(content[damage])
@@ -222,7 +222,7 @@ def test_numbers_do_not_depend_on_the_readers(
 ) -> None:
     expected = task()
     seen = [expected.batch(index) for index in range(4)]
-    monkeypatch.setenv(readers.VARIABLE, str(count))
+    monkeypatch.setenv(num_workers.VARIABLE, str(count))
     other = task(init_seed=5)
     for index, (images, labels) in enumerate(seen):
         found = other.batch(index)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from adabelief_lab.common import num_workers
 from adabelief_lab.data import imagenet
-from adabelief_lab.tasks import readers
 from lab_paths import PHOTOGRAPHS
 from pictures import write
 from processes import group_members, kill, run, start, wait_until
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(imagenet.VARIABLE, str(write(tmp_path / "images")))
-    monkeypatch.setenv(readers.VARIABLE, "2")
+    monkeypatch.setenv(num_workers.VARIABLE, "2")
 
 
 def compare(workload: str, root: Path, *options: str) -> None:
@@ -40,7 +40,7 @@ def test_sigkill_of_the_driver_and_of_one_process_changes_no_byte(
     compare(workload, whole, *together)
     command = ("compare", workload, *OPTIONS, *together, "--out", str(cut))
     for count in ("0", "1"):
-        monkeypatch.setenv(readers.VARIABLE, count)
+        monkeypatch.setenv(num_workers.VARIABLE, count)
         seen = n_rows(cut)
         driver = start(*command, pause=0.3)
         wait_until(lambda seen=seen: n_rows(cut) > seen + 3)  # type: ignore[misc]

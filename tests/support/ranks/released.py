@@ -17,7 +17,7 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 from torch.nn.parallel import DistributedDataParallel
 
 from adabelief import AdaBelief, release_gradients
-from adabelief.released_gradient import AVERAGE, ReleasedGradient
+from adabelief.gradient_release import AVERAGE, ReleasedGradient
 from ranks.jobs import Block, shard, share, two_groups
 from ranks.twin import LOSS, batch, model
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Protocol
 
 from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.num_workers import set_num_workers
 from adabelief_lab.conduct.launch import train_in_processes
 from adabelief_lab.conduct.worker_process import exit_with_parent
 from adabelief_lab.declare.study import Run
 from adabelief_lab.run import crash_counter
 from adabelief_lab.run.train import Guard
-from adabelief_lab.tasks.readers import set_num_workers
 
 
 class Engine(Protocol):

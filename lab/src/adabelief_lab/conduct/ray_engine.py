@@ -19,11 +19,11 @@ from typing import Any
 
 from adabelief_lab.common.atomic_files import PARTIAL, replace
 from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.num_workers import set_num_workers
 from adabelief_lab.conduct.launch import train_in_processes
 from adabelief_lab.declare.study import Run
 from adabelief_lab.run.crash_counter import MAX_ATTEMPTS
 from adabelief_lab.run.train import Guard
-from adabelief_lab.tasks.readers import set_num_workers
 
 # Before ray is imported: it would send statistics of use.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from adabelief_lab.declare.workload import Metric, Split
-from adabelief_lab.tasks.modes import preserve_train_mode
+from adabelief_lab.tasks.single_model import preserve_train_mode
 from adabelief_lab.tasks.supervised import Supervised
 
 BYTES = (

@@ -12,8 +12,12 @@ from adabelief_lab.common.rng import generator
 from adabelief_lab.data.voc import Picture
 from adabelief_lab.declare.workload import Split
 from adabelief_lab.tasks.average_precision import average_precision
-from adabelief_lab.tasks.modes import preserve_train_mode
-from adabelief_lab.tasks.single_model import Precision, SingleModelTask, check_integer
+from adabelief_lab.tasks.single_model import (
+    Precision,
+    SingleModelTask,
+    check_integer,
+    preserve_train_mode,
+)
 
 Target = dict[str, Tensor]
 

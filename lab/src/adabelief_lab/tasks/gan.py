@@ -14,8 +14,7 @@ from torch.optim import Optimizer
 from adabelief_lab.common.rng import generator
 from adabelief_lab.declare.workload import Split, Task
 from adabelief_lab.tasks.gan_metrics import ImageQuality, unjudged
-from adabelief_lab.tasks.modes import preserve_train_mode
-from adabelief_lab.tasks.single_model import check_integer
+from adabelief_lab.tasks.single_model import check_integer, preserve_train_mode
 
 Turn = Literal["first", "last"]
 

@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 from adabelief_lab.common.rng import apart, seed
 from adabelief_lab.declare.workload import Metric, Preset, Split, Task, Workload
 from adabelief_lab.tasks.dataloader import Batches
-from adabelief_lab.tasks.modes import preserve_train_mode
+from adabelief_lab.tasks.single_model import preserve_train_mode
 
 _PREFIX = "eval"
 # The Trainer's own; the first decides about logging and saving, the others print.

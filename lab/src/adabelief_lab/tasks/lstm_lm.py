@@ -16,8 +16,12 @@ from adabelief_lab.data.words import Corpus
 from adabelief_lab.declare.workload import Metric, Parallel, Split
 from adabelief_lab.models.awd_lstm import AWDLSTM, Memory, Outputs
 from adabelief_lab.tasks.bptt_batches import IGNORED, BPTTBatches, columns, padded_pairs
-from adabelief_lab.tasks.modes import preserve_train_mode
-from adabelief_lab.tasks.single_model import Precision, SingleModelTask, check_integer
+from adabelief_lab.tasks.single_model import (
+    Precision,
+    SingleModelTask,
+    check_integer,
+    preserve_train_mode,
+)
 
 PERPLEXITY = (
     Metric(name="perplexity", direction="min"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
@@ -15,6 +16,19 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from adabelief_lab.common.process_group import SINGLE, ProcessGroup, joined
 from adabelief_lab.declare.workload import Parallel, Task
+
+
+@contextmanager
+def preserve_train_mode(model: nn.Module) -> Iterator[None]:
+    """Whatever is done within, every submodule ends in the mode that it has now."""
+    before = {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        # Not model.train(): it would thaw what the user keeps in evaluation mode.
+        for module, mode in before.items():
+            module.training = mode
+
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 Precision = Literal["float32", "bfloat16"]

@@ -2,18 +2,197 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, Protocol
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from adabelief_lab.common.process_group import ProcessGroup
+from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.process_group import SINGLE, ProcessGroup
+from adabelief_lab.common.rng import apart, derived, generator
 from adabelief_lab.declare.workload import Parallel, Split
-from adabelief_lab.tasks.modes import preserve_train_mode
-from adabelief_lab.tasks.single_model import Precision, SingleModelTask
-from adabelief_lab.tasks.streaming_loader import Examples, StreamingLoader, in_order
+from adabelief_lab.tasks.single_model import (
+    Precision,
+    SingleModelTask,
+    check_integer,
+    preserve_train_mode,
+)
+
+# Streams of random numbers that one data seed gives.
+_ORDER, _ITEMS = 0, 1
+
+# A run's process was spawned, and would spawn: seconds for each reader, at each evaluation. And
+# those of a fork server never see that the run's process is dead: it is not their parent.
+_START = "fork" if sys.platform == "linux" else "spawn"
+
+Pair = tuple[Tensor, Tensor]
+# Which time through the examples, and which of them.
+Key = tuple[int, int]
+
+
+class Examples(Protocol):
+    """Pairs (input, class number) by number; reading one may draw random numbers."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, index: int, /) -> tuple[Tensor, int]:
+        """Read one.
+
+        Raises:
+            LabError: it cannot be read; whoever wants the batch gets the same error.
+        """
+
+
+class StreamingLoader:
+    """Batch `index` (0, 1, ...) as a pure function of the data seed and the index.
+
+    Each epoch is a fresh permutation of the examples; what is left of it after the last whole batch
+    is not used. What an example draws from the global generators of Python, NumPy and torch depends
+    on the data seed, the epoch and the example only: how many processes read, which of them reads
+    what, and what they read before make no number.
+
+    Readers start at the batch that is asked for and go on in order, ahead of who asks; another
+    batch than the next starts them anew. They end with this object, and within seconds of this
+    process, however that ends (the DataLoader's watchdog).
+
+    Args:
+        examples: what is read; picklable where processes are spawned.
+        batch_size: examples a batch, of all processes of the group together.
+        data_seed: of order and random numbers.
+        readers: processes that read for the whole group, at least one for each member; 0 reads in
+            the member itself.
+        pinned: whether batches are put where a GPU fetches them faster.
+
+    Raises:
+        TypeError: a number of the wrong kind.
+        ValueError: a number out of range.
+    """
+
+    def __init__(
+        self,
+        examples: Examples,
+        batch_size: int,
+        data_seed: int,
+        *,
+        readers: int = 0,
+        pinned: bool = False,
+    ) -> None:
+        check_integer("batch_size", batch_size, low=1, high=len(examples))
+        check_integer("data_seed", data_seed, low=0)
+        check_integer("readers", readers, low=0)
+        self._items = _Items(examples, data_seed)
+        self._n, self._batch_size, self._data_seed = len(examples), batch_size, data_seed
+        self._readers, self._pinned = readers, pinned
+        self._team = SINGLE
+        self._next = -1
+        self._batches: Iterator[Pair] = iter(())
+
+    @property
+    def per_epoch(self) -> int:
+        """Whole batches in the examples."""
+        return self._n // self._batch_size
+
+    def share(self, group: ProcessGroup) -> None:
+        """From now on read this member's part of every batch only."""
+        self._team, self._next = group, -1
+
+    def __getitem__(self, index: int) -> Pair:
+        """Inputs and class numbers of batch `index`, or of this member's part of it.
+
+        Raises:
+            LabError: one of its examples cannot be read.
+        """
+        if index != self._next:
+            # Nothing here may know this object: in a cycle, readers would end when it is found.
+            keys = _shuffled(self._n, self._batch_size, self._data_seed, index, self._team)
+            readers = _each(self._readers, self._team)
+            self._batches = _read(self._items, keys, readers, pinned=self._pinned)
+        self._next = -1  # of whatever fails, nothing goes on
+        batch = next(self._batches)
+        self._next = index + 1
+        return batch
+
+
+def _shuffled(
+    n: int, batch_size: int, data_seed: int, first: int, group: ProcessGroup
+) -> Iterator[list[Key]]:
+    """What batch `first` and those after it are made of, without end."""
+    per_epoch = n // batch_size
+    epoch, place = divmod(first, per_epoch)
+    while True:
+        order = torch.randperm(n, generator=generator(data_seed, _ORDER, epoch))
+        for chosen in order.split(batch_size)[place:per_epoch]:
+            yield [(epoch, example) for example in chosen[group.rank :: group.size].tolist()]
+        epoch, place = epoch + 1, 0
+
+
+def in_order(
+    examples: Examples, at_once: int, group: ProcessGroup, *, readers: int = 0, pinned: bool = False
+) -> Iterator[Pair]:
+    """Every example once, in batches of at most `at_once`; of several processes, each its part.
+
+    All members get equally many batches, none of them empty if there is an example for everybody.
+    """
+    mine = np.arange(group.rank, len(examples), group.size)
+    count = -(-len(examples) // (group.size * at_once))
+    keys = ([(0, int(i)) for i in part] for part in np.array_split(mine, count))
+    return _read(_Items(examples, 0), keys, _each(readers, group), pinned=pinned)
+
+
+class _Items(Dataset[tuple[Tensor, int]]):
+    """Examples by key, each with random numbers of its own."""
+
+    def __init__(self, examples: Examples, data_seed: int) -> None:
+        self._examples, self._data_seed = examples, data_seed
+
+    def __getitems__(self, keys: list[Key]) -> list[tuple[Tensor, int]] | LabError:
+        """All of a batch. An error is returned: raised, it would come with a traceback in it."""
+        try:
+            return [self._item(epoch, example) for epoch, example in keys]
+        except LabError as error:
+            return error
+
+    def _item(self, epoch: int, example: int) -> tuple[Tensor, int]:
+        # Augmentations of torchvision know the global generators only; a reader's own state would
+        # depend on what it read before.
+        with apart(derived(self._data_seed, _ITEMS, epoch, example)):
+            return self._examples[example]
+
+
+def _each(readers: int, group: ProcessGroup) -> int:
+    """Readers of one member, who needs one if anybody has one."""
+    return max(1, readers // group.size) if readers else 0
+
+
+def _read(
+    items: _Items, keys: Iterable[list[Key]], readers: int, *, pinned: bool
+) -> Iterator[Pair]:
+    loader: DataLoader[Any] = DataLoader(
+        items,
+        batch_sampler=keys,
+        num_workers=readers,
+        collate_fn=_together,
+        multiprocessing_context=_START if readers else None,
+        pin_memory=pinned,
+        generator=torch.Generator(),  # without it, it draws from the global one
+    )
+    for batch in loader:
+        if isinstance(batch, LabError):
+            raise batch
+        inputs, targets = batch
+        yield inputs, targets
+
+
+def _together(items: list[tuple[Tensor, int]] | LabError) -> Any:
+    return items if isinstance(items, LabError) else default_collate(items)
+
 
 _EVALUATION_BATCH = 100
 

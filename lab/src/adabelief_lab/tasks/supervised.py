@@ -10,8 +10,13 @@ from torch import Tensor, nn
 
 from adabelief_lab.common.rng import generator
 from adabelief_lab.declare.workload import Metric, Split
-from adabelief_lab.tasks.modes import preserve_train_mode
-from adabelief_lab.tasks.single_model import Loss, Precision, SingleModelTask, check_integer
+from adabelief_lab.tasks.single_model import (
+    Loss,
+    Precision,
+    SingleModelTask,
+    check_integer,
+    preserve_train_mode,
+)
 
 Evaluate = Callable[[Tensor, Tensor], Mapping[str, float]]
 Augment = Callable[[Tensor, torch.Generator], Tensor]

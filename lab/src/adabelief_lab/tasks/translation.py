@@ -18,8 +18,12 @@ from adabelief_lab.declare.workload import Metric, Parallel, Split
 from adabelief_lab.models.beam import translate
 from adabelief_lab.models.translator import Translator
 from adabelief_lab.tasks.max_token_batches import TokenBatches
-from adabelief_lab.tasks.modes import preserve_train_mode
-from adabelief_lab.tasks.single_model import Precision, SingleModelTask, check_integer
+from adabelief_lab.tasks.single_model import (
+    Precision,
+    SingleModelTask,
+    check_integer,
+    preserve_train_mode,
+)
 
 TRANSLATION = (
     Metric(name="bleu", direction="max", label="BLEU"),

@@ -18,8 +18,7 @@ from adabelief_lab.data.held_out import last_of_each_class
 from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.optimizers.published_vision import CIFAR
-from adabelief_lab.tasks.augment import CropAndFlip
-from adabelief_lab.tasks.standardize import standardized
+from adabelief_lab.tasks.augment import CropAndFlip, standardized
 from adabelief_lab.tasks.supervised import CLASSIFICATION, Supervised
 
 Model = Literal["vgg11", "resnet34", "densenet121"]

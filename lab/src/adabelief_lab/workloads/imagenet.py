@@ -16,10 +16,9 @@ from adabelief_lab.data import imagenet
 from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.optimizers.published_vision import IMAGENET
-from adabelief_lab.tasks.readers import num_workers
+from adabelief_lab.tasks.augment import standardized
 from adabelief_lab.tasks.single_model import Precision
-from adabelief_lab.tasks.standardize import standardized
-from adabelief_lab.tasks.streaming import StreamingClassifier
+from adabelief_lab.tasks.streaming import StreamingClassifier, num_workers
 from adabelief_lab.tasks.supervised import CLASSIFICATION
 
 # Means and deviations of ImageNet's pixels, as in torchvision's and the authors' scripts.

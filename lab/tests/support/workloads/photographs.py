@@ -11,8 +11,7 @@ from torch.optim import Optimizer
 
 from adabelief_lab.data import imagenet
 from adabelief_lab.declare.workload import Preset, Workload
-from adabelief_lab.tasks.readers import num_workers
-from adabelief_lab.tasks.streaming import StreamingClassifier
+from adabelief_lab.tasks.streaming import StreamingClassifier, num_workers
 from adabelief_lab.tasks.supervised import CLASSIFICATION
 from adabelief_lab.workloads.imagenet import Options, splits
 

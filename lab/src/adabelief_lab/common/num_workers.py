@@ -1,4 +1,4 @@
-"""How many processes read examples for one run; numbers do not depend on it."""
+"""How many worker processes read examples for one run. No number of a run depends on it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 from adabelief_lab.common.errors import LabError
 
-VARIABLE = "ADABELIEF_READERS"
+VARIABLE = "ADABELIEF_NUM_WORKERS"
 
 
 def set_num_workers(count: int) -> None:
-    """Let runs of this process, and of those that it starts, have `count` readers each.
+    """Let runs of this process, and of those that it starts, have `count` worker processes each.
 
     What the user has set stays.
     """
@@ -18,7 +18,7 @@ def set_num_workers(count: int) -> None:
 
 
 def num_workers() -> int:
-    """Readers of one run, its processes together: as the user says, its engine, or the machine.
+    """Worker processes of one run: what the user set, else the engine, else one for each processor.
 
     Raises:
         LabError: the variable is no number of processes.

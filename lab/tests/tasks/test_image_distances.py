@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from adabelief_lab.tasks import distances
-from adabelief_lab.tasks.distances import Moments, frechet, frechet_error, kid, moments
+from adabelief_lab.tasks import gan_metrics
+from adabelief_lab.tasks.gan_metrics import Moments, frechet, frechet_error, kid, moments
 
 
 def drawn(n: int, d: int, seed: int, scale: float = 1.0, shift: float = 0.0) -> Tensor:
@@ -142,13 +142,13 @@ def test_no_more_than_a_block_of_either_is_looked_at_at_once(
 ) -> None:
     """A few images against all of a data set would fill the memory."""
     sizes: list[tuple[int, int]] = []
-    kernel = distances._kernel
+    kernel = gan_metrics._kernel
 
     def watched(x: Tensor, y: Tensor) -> Tensor:
         sizes.append((len(x), len(y)))
         return kernel(x, y)
 
-    monkeypatch.setattr(distances, "_kernel", watched)
+    monkeypatch.setattr(gan_metrics, "_kernel", watched)
     kid(drawn(n, 4, seed=1), drawn(m, 4, seed=2), block=100)
     assert max(max(pair) for pair in sizes) <= 100
     across = [pair for pair in sizes if pair[0] != pair[1] or n == m]
