@@ -1,4 +1,4 @@
-"""`Stream`: a batch is a function of seed and number, whoever reads it and whatever was read."""
+"""Examples that worker processes read: the same batches whoever reads, and after a kill."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Drawn:
 def stream(
     seed: int = 0, count: int = 0, group: ProcessGroup = SINGLE, **changes: int
 ) -> StreamingLoader:
-    made = StreamingLoader(Drawn(**changes), BATCH, seed, readers=count)
+    made = StreamingLoader(Drawn(**changes), BATCH, seed, num_workers=count)
     made.share(group)
     return made
 
@@ -103,7 +103,7 @@ def test_epochs_and_seeds_differ_in_order_and_in_what_is_drawn(straight: list[Te
 def test_the_global_generators_are_left_alone(count: int) -> None:
     before = capture()
     stream(count=count)[0]
-    list(in_order(Drawn(), 5, SINGLE, readers=count))
+    list(in_order(Drawn(), 5, SINGLE, num_workers=count))
     after = capture()
     assert torch.equal(before.pop("torch"), after.pop("torch"))
     assert str(before) == str(after)
@@ -123,7 +123,7 @@ def test_readers_stay_while_batches_go_on_and_end_with_the_stream() -> None:
     assert len(first) == 2
     assert os.getpid() not in first
     assert {pid for index in range(2, 12) for pid in who(one, index)} == first
-    list(in_order(Drawn(), 5, SINGLE, readers=2))  # as an evaluation does
+    list(in_order(Drawn(), 5, SINGLE, num_workers=2))  # as an evaluation does
     assert who(one, 12) <= first
     second = who(one, 3)
     assert not second & first, "another batch than the next: read anew"
@@ -134,7 +134,7 @@ def test_readers_stay_while_batches_go_on_and_end_with_the_stream() -> None:
 
 def test_readers_end_when_their_process_is_killed() -> None:
     code = (
-        "import sys, time; from test_stream import stream, who; one = stream(count=2);"
+        "import sys, time; from test_streaming import stream, who; one = stream(count=2);"
         "print(*who(one, 0), *who(one, 1), flush=True); time.sleep(100)"
     )
     owner = subprocess.Popen(
@@ -142,6 +142,7 @@ def test_readers_end_when_their_process_is_killed() -> None:
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert owner.stdout is not None
     pids = [int(pid) for pid in owner.stdout.readline().split()]
@@ -168,7 +169,7 @@ def test_in_order_everybody_reads_every_example_once(count: int, size: int) -> N
     members = [
         [
             targets.tolist()
-            for _, targets in in_order(Drawn(), 5, ProcessGroup(rank, size), readers=count)
+            for _, targets in in_order(Drawn(), 5, ProcessGroup(rank, size), num_workers=count)
         ]
         for rank in range(size)
     ]
@@ -182,13 +183,13 @@ def test_in_order_everybody_reads_every_example_once(count: int, size: int) -> N
     [
         ((24, 0, 0), r"batch_size must be in \[1, 23\], got 24"),
         ((4, -1, 0), "data_seed must be at least 0, got -1"),
-        ((4, 0, -1), "readers must be at least 0, got -1"),
+        ((4, 0, -1), "num_workers must be at least 0, got -1"),
     ],
 )
 def test_numbers_out_of_range_are_refused(arguments: tuple[int, int, int], message: str) -> None:
     size, seed, count = arguments
     with pytest.raises(ValueError, match=message):
-        StreamingLoader(Drawn(), size, seed, readers=count)
+        StreamingLoader(Drawn(), size, seed, num_workers=count)
 
 
 def test_the_users_word_on_readers_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,7 +114,7 @@ def test_parts_of_a_batch_have_gradients_whose_mean_is_the_whole_ones(learned: S
     index = next(n for n in range(made.batches_per_epoch) if len(made._batches[n]) == 5)
     gradients = []
     for group in (ProcessGroup(), ProcessGroup(0, 2), ProcessGroup(1, 2)):
-        made._team = group
+        made._group = group
         model.zero_grad()
         made._loss_of(index).backward()
         gradients.append([parameter.grad.clone() for parameter in model.parameters()])  # type: ignore[union-attr]

@@ -81,7 +81,7 @@ class Detection(SingleModelTask):
             self._epoch = epoch
         chosen = self._order[place * self._batch_size : (place + 1) * self._batch_size]
         drawn = torch.rand(self._batch_size, generator=generator(self._data_seed, _MIRROR, index))
-        mine = slice(self._team.rank, None, self._team.size)
+        mine = slice(self._group.rank, None, self._group.size)
         pairs = [
             self._pair(self._train[number], mirrored=mirror < 0.5)
             for number, mirror in zip(chosen[mine].tolist(), drawn[mine].tolist(), strict=True)

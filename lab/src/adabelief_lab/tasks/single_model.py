@@ -83,7 +83,7 @@ class SingleModelTask(Task):
         self._clip_norm = clip_norm
         self._accumulate = accumulate
         self._average = ema if ema is None else _averaged(model, ema)
-        self._team: ProcessGroup = SINGLE
+        self._group: ProcessGroup = SINGLE
         self._called: nn.Module = model
 
     @abstractmethod
@@ -113,7 +113,7 @@ class SingleModelTask(Task):
             fully_shard(model, mesh=init_device_mesh(kind, (group.size,)))
         else:
             self._called = DistributedDataParallel(model)
-        self._team = group
+        self._group = group
 
     def refuses(self, processes: int, parallel: Parallel) -> str:
         """Parts that would not be equal, and the average of sharded weights."""
@@ -141,9 +141,9 @@ class SingleModelTask(Task):
         if self._average is not None and self._averages(index):
             self._average.update_parameters(model)
         assert total is not None
-        if self._team.size > 1:
+        if self._group.size > 1:
             dist.all_reduce(total)
-            total /= self._team.size
+            total /= self._group.size
         return {"loss": total}
 
     def _averages(self, index: int) -> bool:

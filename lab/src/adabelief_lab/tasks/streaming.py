@@ -66,8 +66,8 @@ class StreamingLoader:
         examples: what is read; picklable where processes are spawned.
         batch_size: examples a batch, of all processes of the group together.
         data_seed: of order and random numbers.
-        readers: processes that read for the whole group, at least one for each member; 0 reads in
-            the member itself.
+        num_workers: processes that read for the whole group, at least one for each member; 0 reads
+            in the member itself.
         pinned: whether batches are put where a GPU fetches them faster.
 
     Raises:
@@ -81,16 +81,16 @@ class StreamingLoader:
         batch_size: int,
         data_seed: int,
         *,
-        readers: int = 0,
+        num_workers: int = 0,
         pinned: bool = False,
     ) -> None:
         check_integer("batch_size", batch_size, low=1, high=len(examples))
         check_integer("data_seed", data_seed, low=0)
-        check_integer("readers", readers, low=0)
+        check_integer("num_workers", num_workers, low=0)
         self._items = _Items(examples, data_seed)
         self._n, self._batch_size, self._data_seed = len(examples), batch_size, data_seed
-        self._readers, self._pinned = readers, pinned
-        self._team = SINGLE
+        self._num_workers, self._pinned = num_workers, pinned
+        self._group = SINGLE
         self._next = -1
         self._batches: Iterator[Pair] = iter(())
 
@@ -101,7 +101,7 @@ class StreamingLoader:
 
     def share(self, group: ProcessGroup) -> None:
         """From now on read this member's part of every batch only."""
-        self._team, self._next = group, -1
+        self._group, self._next = group, -1
 
     def __getitem__(self, index: int) -> Pair:
         """Inputs and class numbers of batch `index`, or of this member's part of it.
@@ -111,9 +111,9 @@ class StreamingLoader:
         """
         if index != self._next:
             # Nothing here may know this object: in a cycle, readers would end when it is found.
-            keys = _shuffled(self._n, self._batch_size, self._data_seed, index, self._team)
-            readers = _each(self._readers, self._team)
-            self._batches = _read(self._items, keys, readers, pinned=self._pinned)
+            keys = _shuffled(self._n, self._batch_size, self._data_seed, index, self._group)
+            num_workers = _each(self._num_workers, self._group)
+            self._batches = _read(self._items, keys, num_workers, pinned=self._pinned)
         self._next = -1  # of whatever fails, nothing goes on
         batch = next(self._batches)
         self._next = index + 1
@@ -134,7 +134,12 @@ def _shuffled(
 
 
 def in_order(
-    examples: Examples, at_once: int, group: ProcessGroup, *, readers: int = 0, pinned: bool = False
+    examples: Examples,
+    at_once: int,
+    group: ProcessGroup,
+    *,
+    num_workers: int = 0,
+    pinned: bool = False,
 ) -> Iterator[Pair]:
     """Every example once, in batches of at most `at_once`; of several processes, each its part.
 
@@ -143,7 +148,7 @@ def in_order(
     mine = np.arange(group.rank, len(examples), group.size)
     count = -(-len(examples) // (group.size * at_once))
     keys = ([(0, int(i)) for i in part] for part in np.array_split(mine, count))
-    return _read(_Items(examples, 0), keys, _each(readers, group), pinned=pinned)
+    return _read(_Items(examples, 0), keys, _each(num_workers, group), pinned=pinned)
 
 
 class _Items(Dataset[tuple[Tensor, int]]):
@@ -166,20 +171,20 @@ class _Items(Dataset[tuple[Tensor, int]]):
             return self._examples[example]
 
 
-def _each(readers: int, group: ProcessGroup) -> int:
+def _each(num_workers: int, group: ProcessGroup) -> int:
     """Readers of one member, who needs one if anybody has one."""
-    return max(1, readers // group.size) if readers else 0
+    return max(1, num_workers // group.size) if num_workers else 0
 
 
 def _read(
-    items: _Items, keys: Iterable[list[Key]], readers: int, *, pinned: bool
+    items: _Items, keys: Iterable[list[Key]], num_workers: int, *, pinned: bool
 ) -> Iterator[Pair]:
     loader: DataLoader[Any] = DataLoader(
         items,
         batch_sampler=keys,
-        num_workers=readers,
+        num_workers=num_workers,
         collate_fn=_together,
-        multiprocessing_context=_START if readers else None,
+        multiprocessing_context=_START if num_workers else None,
         pin_memory=pinned,
         generator=torch.Generator(),  # without it, it draws from the global one
     )
@@ -205,7 +210,7 @@ class StreamingClassifier(SingleModelTask):
 
     Args:
         model: called with a batch of inputs; it stays on the device it is given on.
-        train: examples to train on; see `Stream` for their order and their random numbers.
+        train: examples to train on; see `StreamingLoader` for their order and their random numbers.
         valid: examples for the evaluations that tune.
         test: examples for final runs only.
         batch_size: training examples a step, of all processes together.
@@ -213,7 +218,7 @@ class StreamingClassifier(SingleModelTask):
         prepare: `inputs -> inputs`, applied to every batch before the model: puts bytes on the
             model's device and turns them into numbers.
         precision: "float32", or "bfloat16" for outputs and losses under torch.autocast.
-        readers: processes that read, see `Stream`; numbers do not depend on it.
+        num_workers: processes that read, see `StreamingLoader`; numbers do not depend on it.
 
     Raises:
         TypeError: the model or a number is of the wrong kind.
@@ -231,7 +236,7 @@ class StreamingClassifier(SingleModelTask):
         data_seed: int,
         prepare: Callable[[Tensor], Tensor],
         precision: Precision = "float32",
-        readers: int = 0,
+        num_workers: int = 0,
     ) -> None:
         super().__init__(model, batch_size=batch_size, precision=precision)
         for name, split in (("train", train), ("valid", valid), ("test", test)):
@@ -240,10 +245,10 @@ class StreamingClassifier(SingleModelTask):
                 raise ValueError(msg)
         self._pinned = next(model.parameters()).is_cuda
         self._stream = StreamingLoader(
-            train, batch_size, data_seed, readers=readers, pinned=self._pinned
+            train, batch_size, data_seed, num_workers=num_workers, pinned=self._pinned
         )
         self._splits: dict[Split, Examples] = {"valid": valid, "test": test}
-        self._prepare, self._readers = prepare, readers
+        self._prepare, self._num_workers = prepare, num_workers
 
     @property
     def batches_per_epoch(self) -> int:
@@ -253,7 +258,7 @@ class StreamingClassifier(SingleModelTask):
     def parallelize(self, parallel: Parallel) -> None:
         """See `SingleModelTask.parallelize`; only this process's part is read."""
         super().parallelize(parallel)
-        self._stream.share(self._team)
+        self._stream.share(self._group)
 
     def refuses(self, processes: int, parallel: Parallel) -> str:
         """Unequal parts of a batch, and a process without a part of an evaluation."""
@@ -280,13 +285,17 @@ class StreamingClassifier(SingleModelTask):
             raise ValueError(msg)
         examples, model = self._splits[split], self._evaluated
         parts = in_order(
-            examples, _EVALUATION_BATCH, self._team, readers=self._readers, pinned=self._pinned
+            examples,
+            _EVALUATION_BATCH,
+            self._group,
+            num_workers=self._num_workers,
+            pinned=self._pinned,
         )
-        with preserve_train_mode(model), torch.no_grad(), _leaders(model.buffers(), self._team):
+        with preserve_train_mode(model), torch.no_grad(), _leaders(model.buffers(), self._group):
             model.eval()
             total = sum(self._sums(model, *self._ready(*part)) for part in parts)
             assert isinstance(total, Tensor)
-            if self._team.size > 1:
+            if self._group.size > 1:
                 dist.all_reduce(total)
         correct, loss = (total / len(examples)).tolist()
         return {"accuracy": correct, "loss": loss}

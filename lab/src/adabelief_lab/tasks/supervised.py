@@ -123,7 +123,7 @@ class Supervised(SingleModelTask):
         inputs, targets = (tensor[chosen.to(tensor.device)] for tensor in self._train)
         if self._augment is not None:
             inputs = self._augment(inputs, generator(self._data_seed, _AUGMENT, index))
-        mine = slice(self._team.rank, None, self._team.size)
+        mine = slice(self._group.rank, None, self._group.size)
         return self._prepare(inputs[mine]), targets[mine]
 
     def evaluate(self, split: Split) -> Mapping[str, float]:

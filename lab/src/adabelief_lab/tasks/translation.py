@@ -137,7 +137,7 @@ class Translation(SingleModelTask):
 
         A target begins with `BEGIN`.
         """
-        chosen = self._batches[index][self._team.rank :: self._team.size]
+        chosen = self._batches[index][self._group.rank :: self._group.size]
         return self._padded([self._train[number] for number in chosen])
 
     def _averages(self, index: int) -> bool:
@@ -150,7 +150,7 @@ class Translation(SingleModelTask):
             total = _summed(logits, target, self._smoothing)
         # Of several processes each has its part, and gradients are their mean.
         tokens = sum(len(self._train[number][1]) for number in self._batches[index])
-        return total * self._team.size / tokens
+        return total * self._group.size / tokens
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
         """BLEU of the translations, and the loss of the references, without smoothing."""

@@ -12,13 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.num_workers import num_workers
 from adabelief_lab.data import imagenet
 from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.optimizers.published_vision import IMAGENET
 from adabelief_lab.tasks.augment import standardized
 from adabelief_lab.tasks.single_model import Precision
-from adabelief_lab.tasks.streaming import StreamingClassifier, num_workers
+from adabelief_lab.tasks.streaming import StreamingClassifier
 from adabelief_lab.tasks.supervised import CLASSIFICATION
 
 # Means and deviations of ImageNet's pixels, as in torchvision's and the authors' scripts.
@@ -82,7 +83,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> StreamingClassifier
         data_seed=data_seed,
         prepare=partial(standardized, mean=_MEAN, std=_STD, device=device),
         precision=options.precision,
-        readers=num_workers(),
+        num_workers=num_workers(),
     )
 
 

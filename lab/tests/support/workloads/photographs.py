@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from adabelief_lab.common.num_workers import num_workers
 from adabelief_lab.data import imagenet
 from adabelief_lab.declare.workload import Preset, Workload
-from adabelief_lab.tasks.streaming import StreamingClassifier, num_workers
+from adabelief_lab.tasks.streaming import StreamingClassifier
 from adabelief_lab.tasks.supervised import CLASSIFICATION
 from adabelief_lab.workloads.imagenet import Options, splits
 
@@ -46,7 +47,7 @@ def make(init_seed: int, data_seed: int, *, noisy: bool) -> Photographs:
         batch_size=BATCH,
         data_seed=data_seed,
         prepare=partial(numbers, dtype=torch.float64),
-        readers=num_workers(),
+        num_workers=num_workers(),
     )
 
 
