@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from typing import Any
 
@@ -178,3 +179,25 @@ def test_sparse_gradient_is_refused() -> None:
     param.grad = torch.eye(3, 4, dtype=torch.float64).to_sparse()
     with pytest.raises(RuntimeError, match="does not support sparse gradients"):
         EAdam([param]).step()
+
+
+def test_signature_names_the_options() -> None:
+    found = str(inspect.signature(EAdam))
+    assert found == (
+        "(params, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0, *, "
+        "decoupled_weight_decay=True, maximize=False)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("positional", "given", "message"),
+    [
+        ((), {"epsilon": 1.0}, "EAdam: got an unexpected keyword argument 'epsilon'"),
+        ((1e-3, (0.9, 0.999), 1e-8, 0.0, True), {}, "EAdam: too many positional arguments"),
+    ],
+)
+def test_unknown_argument_is_refused(
+    positional: tuple[Any, ...], given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TypeError, match=message):
+        EAdam([start()], *positional, **given)

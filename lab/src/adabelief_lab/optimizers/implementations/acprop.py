@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
 
 from adabelief_lab.optimizers.implementations.per_parameter import PerParameter
 
@@ -28,25 +27,13 @@ class ACProp(PerParameter):
     """
 
     STATE: ClassVar = ("exp_avg", "exp_avg_var")
-
-    def __init__(
-        self,
-        params: ParamsT,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-16,  # the authors' code; their CIFAR runs have 1e-8
-        weight_decay: float = 0.0,
-        *,
-        decoupled_weight_decay: bool = True,
-    ) -> None:
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+    OPTIONS: ClassVar = {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-16,  # the authors' code; their CIFAR runs have 1e-8
+        "weight_decay": 0.0,
+        "decoupled_weight_decay": True,
+    }
 
     def update(
         self,

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
 
 from adabelief_lab.optimizers.implementations.per_parameter import PerParameter
 
@@ -32,36 +31,21 @@ class AdaBound(PerParameter):
     """
 
     STATE: ClassVar = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    # The defaults are those of the authors' package, 0.0.5.
+    OPTIONS: ClassVar = {
+        "lr": 1e-3,
+        "final_lr": 0.1,
+        "betas": (0.9, 0.999),
+        "gamma": 1e-3,
+        "eps": 1e-8,
+        "weight_decay": 0.0,
+        "decoupled_weight_decay": False,
+        "amsbound": False,
+    }
 
-    def __init__(
-        self,
-        params: ParamsT,
-        lr: float = 1e-3,
-        final_lr: float = 0.1,  # all of them: the authors' package, 0.0.5
-        betas: tuple[float, float] = (0.9, 0.999),
-        gamma: float = 1e-3,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        *,
-        decoupled_weight_decay: bool = False,
-        amsbound: bool = False,
-    ) -> None:
-        for name, value in (("final_lr", final_lr), ("gamma", gamma)):
-            if not 0.0 < value < float("inf"):
-                msg = f"{name} must be in (0, inf), got {value}"
-                raise ValueError(msg)
-        defaults = {
-            "lr": lr,
-            "base_lr": lr,  # before any schedule
-            "final_lr": final_lr,
-            "betas": betas,
-            "gamma": gamma,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "amsbound": amsbound,
-        }
-        super().__init__(params, defaults)
+    def progress(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The learning rate before any schedule."""
+        return {"base_lr": options["lr"]}
 
     def update(
         self,

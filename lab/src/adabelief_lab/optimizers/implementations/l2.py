@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import ClassVar
 
-import torch
-from torch.optim.optimizer import Optimizer
+from torch import Tensor
 
-from adabelief_lab.optimizers.implementations.wrapper import Wrapper
+from adabelief_lab.optimizers.implementations.wrapper import GradientWrapper
 
 
-class L2(Wrapper):
+class L2(GradientWrapper):
     """The optimizer inside sees g + λw in place of g.
 
     Args:
@@ -22,27 +20,9 @@ class L2(Wrapper):
         ValueError: weight_decay is not in [0, inf).
     """
 
-    def __init__(self, inner: Optimizer, weight_decay: float = 5e-4) -> None:
-        if not 0.0 <= weight_decay < float("inf"):
-            msg = f"weight_decay must be in [0, inf), got {weight_decay}"
-            raise ValueError(msg)
-        super().__init__(inner)
-        self.weight_decay = weight_decay
+    OPTIONS: ClassVar = {"weight_decay": 5e-4}
+    weight_decay: float
 
-    def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Step the optimizer inside; `grad` is as before afterwards."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        params = [param for param in self.params() if param.grad is not None]
-        before = [param.grad for param in params]
-        try:
-            for param in params:
-                assert param.grad is not None
-                param.grad = param.grad.add(param.detach(), alpha=self.weight_decay)
-            self.inner.step()
-        finally:
-            for param, grad in zip(params, before, strict=True):
-                param.grad = grad
-        return loss
+    def gradient(self, param: Tensor, grad: Tensor) -> Tensor:
+        """The gradient of the regularised loss: g + λw."""
+        return grad.add(param, alpha=self.weight_decay)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer
 
-from adabelief_lab.optimizers.implementations.wrapper import Wrapper
+from adabelief_lab.optimizers.implementations.wrapper import GradientWrapper
 
 
-class LARS(Wrapper):
+class LARS(GradientWrapper):
     """The optimizer inside sees local_lr · (g + βw) in place of g, for tensors of 2 or more axes.
 
     local_lr = η ‖w‖ / (‖g‖ + β ‖w‖), the paper's equation 6; around SGD with momentum it is the
@@ -29,38 +27,14 @@ class LARS(Wrapper):
         ValueError: trust is not in (0, inf), or weight_decay not in [0, inf).
     """
 
-    def __init__(self, inner: Optimizer, trust: float = 0.001, weight_decay: float = 0.0) -> None:
-        if not 0.0 < trust < float("inf"):
-            msg = f"trust must be in (0, inf), got {trust}"
-            raise ValueError(msg)
-        if not 0.0 <= weight_decay < float("inf"):
-            msg = f"weight_decay must be in [0, inf), got {weight_decay}"
-            raise ValueError(msg)
-        super().__init__(inner)
-        self.trust, self.weight_decay = trust, weight_decay
+    OPTIONS: ClassVar = {"trust": 0.001, "weight_decay": 0.0}
+    trust: float
+    weight_decay: float
 
-    def step(self, closure: Callable[[], float] | None = None) -> Any:
-        """Step the optimizer inside along scaled gradients; `grad` is as before afterwards."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        layers = [param for param in self.params() if param.grad is not None and param.ndim > 1]
-        before = [param.grad for param in layers]
-        try:
-            for param in layers:
-                param.grad = self._scaled(param)
-            self.inner.step()
-        finally:
-            for param, grad in zip(layers, before, strict=True):
-                param.grad = grad
-        return loss
-
-    @torch.no_grad()
-    def _scaled(self, param: Tensor) -> Tensor:
-        """local_lr · (g + βw); as it is where a norm is 0."""
-        grad = param.grad
-        assert grad is not None
+    def gradient(self, param: Tensor, grad: Tensor) -> Tensor:
+        """local_lr · (g + βw); g itself for a vector, g + βw where a norm is 0."""
+        if param.ndim < 2:
+            return grad
         size, slope = torch.linalg.vector_norm(param), torch.linalg.vector_norm(grad)
         local = self.trust * size / (slope + self.weight_decay * size)
         local = torch.where((size > 0) & (slope > 0), local, torch.ones_like(local))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
-from torch.optim.optimizer import Optimizer
 
 from adabelief_lab.optimizers.implementations.wrapper import Wrapper
 
@@ -26,15 +25,12 @@ class Lookahead(Wrapper):
         ValueError: k is not 1 or more, or alpha not in (0, 1].
     """
 
-    def __init__(self, inner: Optimizer, k: int = 5, alpha: float = 0.5) -> None:
-        if k < 1:
-            msg = f"k must be 1 or more, got {k}"
-            raise ValueError(msg)
-        if not 0.0 < alpha <= 1.0:
-            msg = f"alpha must be in (0, 1], got {alpha}"
-            raise ValueError(msg)
-        super().__init__(inner)
-        self.k, self.alpha = k, alpha
+    OPTIONS: ClassVar = {"k": 5, "alpha": 0.5}
+    k: int
+    alpha: float
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._steps = 0
         self._slow = [param.detach().clone() for param in self.params()]
 

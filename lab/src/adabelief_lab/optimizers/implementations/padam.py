@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
 
 from adabelief_lab.optimizers.implementations.per_parameter import PerParameter
 
@@ -32,30 +31,14 @@ class Padam(PerParameter):
     """
 
     STATE: ClassVar = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
-
-    def __init__(
-        self,
-        params: ParamsT,
-        lr: float = 0.1,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        partial: float = 0.125,  # Chen & Gu 2018, section 5
-        weight_decay: float = 0.0,
-        *,
-        decoupled_weight_decay: bool = False,
-    ) -> None:
-        if not 0.0 <= partial <= 0.5:
-            msg = f"partial must be in [0, 0.5], got {partial}"
-            raise ValueError(msg)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "partial": partial,
-            "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+    OPTIONS: ClassVar = {
+        "lr": 0.1,
+        "betas": (0.9, 0.999),
+        "eps": 1e-8,
+        "partial": 0.125,  # Chen & Gu 2018, section 5
+        "weight_decay": 0.0,
+        "decoupled_weight_decay": False,
+    }
 
     def update(
         self,

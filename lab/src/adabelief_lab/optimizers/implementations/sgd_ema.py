@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from torch import Tensor
-from torch.optim.optimizer import ParamsT
 
 from adabelief_lab.optimizers.implementations.per_parameter import PerParameter
 
@@ -26,26 +25,12 @@ class EMASGD(PerParameter):
     """
 
     STATE: ClassVar = ("exp_avg",)
-
-    def __init__(
-        self,
-        params: ParamsT,
-        lr: float = 1e-3,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        *,
-        decoupled_weight_decay: bool = False,
-    ) -> None:
-        if not 0.0 <= momentum < 1.0:
-            msg = f"momentum must be in [0, 1), got {momentum}"
-            raise ValueError(msg)
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "weight_decay": weight_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+    OPTIONS: ClassVar = {
+        "lr": 1e-3,
+        "momentum": 0.9,
+        "weight_decay": 0.0,
+        "decoupled_weight_decay": False,
+    }
 
     def update(
         self,

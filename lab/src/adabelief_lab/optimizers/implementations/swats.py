@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, overload
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.optim.optimizer import Optimizer, ParamsT
 
-from adabelief_lab.optimizers.implementations.per_parameter import check_options
+from adabelief_lab.optimizers.implementations.declared_options import DeclaredOptions
 
 
-class SWATS(Optimizer):
+class SWATS(DeclaredOptions):
     """Adam until the learning rate that SGD would need has settled, then SGD with that one.
 
     The paper's Algorithm 1. All parameters of a group are its one vector w, and switch together.
@@ -30,39 +29,21 @@ class SWATS(Optimizer):
         ValueError: lr, eps or weight_decay is not in [0, inf), or a beta not in [0, 1).
     """
 
-    def __init__(
-        self,
-        params: ParamsT,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-9,  # Keskar & Socher 2017, Algorithm 1
-        tolerance: float = 1e-9,
-        weight_decay: float = 0.0,
-    ) -> None:
-        given = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "tolerance": tolerance,
-            "weight_decay": weight_decay,
-        }
-        check_options(given)
-        # t, λ_t and Λ/α of the group: options to torch, so that checkpoints have them.
-        progress = {"step": 0, "average": 0.0, "sgd_factor": None}
-        super().__init__(params, {**given, **progress})
+    OPTIONS: ClassVar = {
+        "lr": 1e-3,
+        "betas": (0.9, 0.999),
+        "eps": 1e-9,  # Keskar & Socher 2017, Algorithm 1
+        "tolerance": 1e-9,
+        "weight_decay": 0.0,
+    }
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
+    def progress(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """t, λ_t and Λ/α of the group."""
+        return {"step": 0, "average": 0.0, "sgd_factor": None}
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update every parameter that has a gradient; return the closure's loss, if given."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+    def step_all(self) -> None:
+        """Update every parameter that has a gradient, group by group."""
         for group in self.param_groups:
             params = [param for param in group["params"] if param.grad is not None]
             if any(param.grad.is_sparse for param in params):
@@ -75,7 +56,6 @@ class SWATS(Optimizer):
                 self._adam(params, grads, group)
             else:
                 self._sgd(params, grads, group)
-        return loss
 
     def _adam(self, params: list[Tensor], grads: list[Tensor], group: dict[str, Any]) -> None:
         (beta1, beta2), lr, t = group["betas"], group["lr"], group["step"]

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, overload
+from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer
 
+from adabelief_lab.optimizers.implementations.declared_options import DeclaredOptions
 
-class Wrapper(Optimizer):
+
+class Wrapper(DeclaredOptions):
     """Shares the groups of `inner`: schedules and whoever else writes options reach it.
 
-    Args:
-        inner: the optimizer inside; this one steps it.
+    The first argument is `inner`, the optimizer inside; this one steps it. The options become
+    attributes.
     """
 
-    def __init__(self, inner: Optimizer) -> None:
-        self.inner = inner
-        super().__init__(inner.param_groups, {})  # the same dicts, in a list of its own
+    FIRST: ClassVar = "inner"
+    inner: Optimizer
 
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-
-    @abstractmethod
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Step the optimizer inside; return the closure's loss, if given."""
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.inner, given = self.options(*args, **options)
+        # The same dicts, in a list of its own.
+        Optimizer.__init__(self, self.inner.param_groups, {})
+        for name, value in given.items():
+            setattr(self, name, value)
 
     def params(self) -> list[Tensor]:
         """All parameters, in the groups' order."""
@@ -50,3 +49,26 @@ class Wrapper(Optimizer):
 
     def load_own_state(self, state: dict[str, Any]) -> None:
         """Restore what `own_state` returned."""
+
+
+class GradientWrapper(Wrapper):
+    """The optimizer inside sees `gradient(param, g)` in place of g.
+
+    After the step `grad` is g again.
+    """
+
+    @abstractmethod
+    def gradient(self, param: Tensor, grad: Tensor) -> Tensor:
+        """What the optimizer inside sees; `grad` itself is left as it is."""
+
+    def step_all(self) -> None:
+        """Step the optimizer inside along the changed gradients."""
+        before = [(param, param.grad) for param in self.params() if param.grad is not None]
+        try:
+            with torch.no_grad():
+                for param, grad in before:
+                    param.grad = self.gradient(param, grad)
+            self.inner.step()
+        finally:
+            for param, grad in before:
+                param.grad = grad
