@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help compare test test-all compatibility check format bench small-state scaling loop images words gans belief paper picture constraints
+.PHONY: help compare test test-all check format bench small-state scaling loop images words gans belief paper picture constraints
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,11 +44,6 @@ test: .venv/.installed ## the test suite
 test-all: .venv/.frameworks .venv/.bench .venv/.ray .venv/.wheel ## the test suite with its slow tests and those of frameworks
 	$(BIN)/python -m pytest
 
-compatibility: .venv/.frameworks .venv/.bench .venv/.ray .venv/.wheel ## run all tests and write docs/compatibility.md from their outcomes
-	rm -f .venv/record.json
-	-$(BIN)/python -m pytest --record=.venv/record.json # what fails is shown in the page
-	$(BIN)/python docs/compatibility.py .venv/record.json
-
 check: .venv/.installed ## lint, format and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -86,11 +81,11 @@ loop: .venv/.installed ## the lab's training loop against one written by hand; w
 wheel: .venv/.wheel ## a wheel with the kernel, for every Python and manylinux; prints its path last
 	$(BIN)/python packaging/build_wheel.py dist
 
-paper: .venv/.installed ## the paper's analytical exhibits: records and pictures in docs/paper, claims in docs/paper.md
-	$(BIN)/adabelief reproduce analytical --out docs/paper --markdown docs/paper.md
+paper: .venv/.installed ## the paper's analytical exhibits: writes results/paper and docs/paper.md
+	$(BIN)/adabelief reproduce analytical --out results/paper --markdown docs/paper.md
 
-picture: .venv/.installed ## the README's picture of the report, by Chromium
-	$(BIN)/python docs/picture.py
+picture: .venv/.installed ## the README's picture of the report: writes results/report.png with Chromium
+	$(BIN)/python scripts/report_picture.py
 
 constraints: .venv/.frameworks .venv/.bench .venv/.ray .venv/.wheel ## pin what is installed now
 	echo "# Exact versions of all that an installation brings, for Python 3.11. Made by: make constraints" > constraints.txt

@@ -1,4 +1,4 @@
-"""Take the README's picture of the fair study's report, with Chromium."""
+"""Take the README's picture, results/report.png, of results/fashion-mnist-full/report.html."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-REPORT = DOCS / "fair" / "report.html"
+RESULTS = Path(__file__).parents[1] / "results"
+REPORT = RESULTS / "fashion-mnist-full" / "report.html"
 SIZE = "1100,1500"
-# A browser that asks nobody anything: the report must need no network.
+# The browser opens no connection of its own: the report must need no network.
 QUIET = [
     "--headless",
     "--disable-gpu",
@@ -26,12 +26,12 @@ QUIET = [
 
 
 def main() -> None:
-    """Write docs/report.png."""
+    """Write results/report.png."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if browser is None:
         sys.exit("no chromium found: apt-get install chromium")
     if not REPORT.exists():
-        sys.exit(f"no {REPORT.name} yet: python docs/fair.py FOLDER")
+        sys.exit(f"no {REPORT.name} yet: python scripts/fashion_mnist_full.py FOLDER")
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
@@ -40,7 +40,7 @@ def main() -> None:
                 f"--user-data-dir={profile}",
                 f"--window-size={SIZE}",
                 "--virtual-time-budget=5000",  # let the charts be drawn
-                f"--screenshot={DOCS / 'report.png'}",
+                f"--screenshot={RESULTS / 'report.png'}",
                 REPORT.resolve().as_uri(),
             ],
             check=True,

@@ -1,6 +1,12 @@
-"""Keep the report of the fair study in docs/fair: its page, tables, pictures and numbers.
+"""Copy the report of a finished study of all of Fashion-MNIST to results/fashion-mnist-full.
 
-python docs/fair.py FOLDER [NOTE]    # FOLDER: compare fashion-mnist --preset full --against paper
+    python scripts/fashion_mnist_full.py FOLDER [NOTE]
+
+This command makes the study:
+
+    adabelief compare fashion-mnist --preset full --against paper --out FOLDER
+
+NOTE is a line for the page about facts that the files do not have.
 """
 
 from __future__ import annotations
@@ -11,28 +17,28 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-DOCS = Path(__file__).parent
-KEPT = DOCS / "full"
+KEPT = Path(__file__).parents[1] / "results" / "fashion-mnist-full"
 TABLES = ("results", "verdicts", "costs")
 FIGURES = ("seeds", "metric", "sensitivity")
 
 
 def page(folder: Path) -> Iterator[str]:
-    """Lines of docs/fair/README.md: the report's own tables and pictures."""
+    """Lines of the README.md beside the report: its own tables and pictures."""
     study = json.loads((folder / "study.json").read_text())
     settings = study["settings"]
     yield "# A fair comparison on Fashion-MNIST"
     yield ""
     yield (
-        f"All 60,000 images, {len(study['rivals'])} optimizers: for each {settings['trials']} "
-        f"trials, then {settings['seeds']} fresh paired seeds, {settings['steps']:,} steps a run. "
-        "The protocol is that of [comparing.md](../comparing.md). Written by docs/fair.py from the "
-        "report's own files; the whole report is [report.html](report.html) (open "
-        "it from a clone; links to single runs need the study's folder), all numbers are in "
-        "[runs.csv](runs.csv)."
+        f"The study uses all 60,000 images and {len(study['optimizers'])} optimizers. Each "
+        f"optimizer gets {settings['trials']} tuning trials, then {settings['seeds']} fresh paired "
+        f"seeds; each run takes {settings['steps']:,} steps. The protocol is described in "
+        "[comparing.md](../../docs/comparing.md). `scripts/fashion_mnist_full.py` writes this page "
+        "from the report's own files. The whole report is [report.html](report.html): open it from "
+        "a clone; its links to single runs need the study's folder. [runs.csv](runs.csv) has all "
+        "numbers."
     )
     yield ""
-    yield from sys.argv[2:]  # what the files do not know, such as what else the machine did
+    yield from sys.argv[2:]
     for name in TABLES:
         yield ""
         yield (folder / "tables" / f"{name}.md").read_text().strip()
@@ -46,7 +52,7 @@ def main() -> None:
     if len(sys.argv) not in (2, 3) or not (Path(sys.argv[1]) / "report.html").exists():
         sys.exit(f"{__doc__}\nFOLDER must hold a report.html: adabelief report FOLDER")
     folder = Path(sys.argv[1])
-    KEPT.mkdir(exist_ok=True)
+    KEPT.mkdir(parents=True, exist_ok=True)
     for name in ("report.html", "runs.csv", "runs.parquet", "summary.csv", "study.json"):
         shutil.copy(folder / name, KEPT / name)
     for name in ("figures", "tables"):
