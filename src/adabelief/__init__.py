@@ -1,4 +1,4 @@
-"""AdaBelief (Zhuang et al., NeurIPS 2020) for PyTorch, and a lab to compare optimizers with."""
+"""AdaBelief (Zhuang et al., NeurIPS 2020) for PyTorch: Algorithm 2 of the paper exactly."""
 
 from importlib.metadata import version
 
@@ -16,7 +16,7 @@ __all__ = [
     "ExponentialBeta1",
     "Hyperparameters",
     "InverseTimeBeta1",
-    "describe",
+    "describe_groups",
     "param_groups",
     "recipes",
     "release_gradients",

@@ -22,8 +22,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
-from adabelief.optimizer import AdaBelief
-from adabelief.stepping import Part, all_parts, check_capture, step_parts
+from adabelief.optimizer import AdaBelief, Part
 
 ACCUMULATION = (
     "gradients of several backward passes cannot be summed, each would be a step of its own; "
@@ -213,7 +212,7 @@ class GradientRelease:
                 "gradient, or do not release"
             )
             raise RuntimeError(msg)
-        step_parts(self._optimizer, [place])
+        self._optimizer._step_parts([place])
         self._stepped[param] = None
         param.grad = self._placeholder(param)
 
@@ -221,14 +220,14 @@ class GradientRelease:
         """Look at the optimizer as it is now: it may have loaded a checkpoint, or got a group."""
         optimizer = self._optimizer
         _check_in_place(optimizer)
-        check_capture(optimizer)
+        optimizer._check_capture()
         for key in ("grad_scale", "found_inf"):
             if getattr(optimizer, key, None) is not None:
                 msg = f"release_gradients with optimizer.{key}: {SCALER}"
                 raise RuntimeError(msg)
         self._places = {
             param: (group, [param], first + i)
-            for group, params, first in all_parts(optimizer)
+            for group, params, first in optimizer._parts()
             for i, param in enumerate(params)
         }
         # Not the parameters: more may come into a group at any time.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from adabelief.kernels.abi import MASTER_WEIGHTS, STATE_DTYPES
+
 if TYPE_CHECKING:
     from adabelief.feasible import FeasibleSet
 
@@ -25,10 +27,6 @@ SWITCHES = (
     "differentiable",
 )
 
-# How m and s are kept, and bfloat16 parameters: see the docstring of AdaBelief.
-STATE_DTYPES = (None, "bfloat16", torch.bfloat16, "8bit")
-MASTERS = (None, "split", "stochastic")
-
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
@@ -36,6 +34,7 @@ class Hyperparameters:
 
     Raises:
         ValueError: a value is outside its range, or two options contradict each other.
+        RuntimeError: fused=True together with foreach=True or differentiable=True, as in torch.
         TypeError: a value is of the wrong kind.
     """
 
@@ -70,15 +69,15 @@ class Hyperparameters:
             _check_kind(name, getattr(self, name), (True, False))
         for name in ("foreach", "fused"):
             _check_kind(name, getattr(self, name), (True, False, None))
-        _check_choice("state_dtype", self.state_dtype, STATE_DTYPES)
-        _check_choice("master_weights", self.master_weights, MASTERS)
+        _check_choice("state_dtype", self.state_dtype, tuple(STATE_DTYPES))
+        _check_choice("master_weights", self.master_weights, tuple(MASTER_WEIGHTS))
         self._check_together()
 
     def _check_together(self) -> None:
         """Refuse options that contradict each other."""
         if self.foreach and self.fused:
             msg = "fused and foreach cannot both be True: each is a way to run the same step"
-            raise ValueError(msg)
+            raise RuntimeError(msg)  # as torch.optim.Adam
         in_place = {"foreach": self.foreach, "fused": self.fused}
         rounding = {"state_dtype": self.state_dtype, "master_weights": self.master_weights}
         for name, value in {**in_place, **rounding}.items():
@@ -90,7 +89,8 @@ class Hyperparameters:
                     else "rounding has no gradient"
                 )
                 msg = f"{name} must be {allowed} with differentiable=True, got {value}: {reason}"
-                raise ValueError(msg)
+                # RuntimeError for fused, as torch.optim.Adam.
+                raise (RuntimeError if name == "fused" else ValueError)(msg)
         if self.state_dtype == "8bit" and self.amsgrad:
             msg = (
                 "state_dtype must be None or 'bfloat16' with amsgrad=True, got '8bit': the maximum "

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 import torch
 from torch import Tensor
@@ -14,14 +14,23 @@ from torch.optim.optimizer import Optimizer, ParamsT
 from adabelief.checkpoint import check_fits, read_checkpoint, translate
 from adabelief.checkpoint.state_dict import checked_loading, portable_saving
 from adabelief.hyperparameters import Hyperparameters
-from adabelief.step.dispatch import check_lazy, check_params
+from adabelief.step.cpu_fast_path import FastStep
+from adabelief.step.dispatch import (
+    Gathered,
+    check_lazy,
+    check_params,
+    nothing_gathered,
+    update,
+)
 from adabelief.step.state import EXPONENT, fill, small_state, step_count
-from adabelief.stepping import all_parts, check_capture, step_parts
 
 if TYPE_CHECKING:
     from adabelief.feasible import FeasibleSet
 
 Loss = TypeVar("Loss", float, Tensor)
+# Options, some of a group's parameters that follow each other, and the first one's number in the
+# optimizer.
+Part: TypeAlias = tuple[Mapping[str, Any], list[Tensor], int]
 
 
 class AdaBelief(Optimizer):
@@ -81,8 +90,9 @@ class AdaBelief(Optimizer):
     Raises:
         ValueError: an option is out of range; the message has name, value and range.
         TypeError: an option is of the wrong kind.
-        RuntimeError: fused=True where the kernel is not available, with the reason; at `step`, for
-            sparse gradients where an option needs all rows.
+        RuntimeError: fused=True where the kernel is not available, with the reason, or together
+            with foreach=True or differentiable=True; at `step`, for sparse gradients where an
+            option needs all rows.
 
     Example:
         >>> model = torch.nn.Linear(2, 1)
@@ -245,15 +255,70 @@ class AdaBelief(Optimizer):
             RuntimeError: a gradient is sparse and an option needs all rows, or a CUDA graph is
                 being captured and capturable is off. Nothing has moved then.
         """
-        check_capture(self)
+        self._check_capture()
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         found_inf = getattr(self, "found_inf", None)  # GradScaler's, as is grad_scale
         if found_inf is None or not found_inf.item():
-            step_parts(self, all_parts(self))
+            self._step_parts(self._parts())
         return loss
+
+    def _parts(self) -> Sequence[Part]:
+        """The groups, whole."""
+        parts: list[Part] = []
+        first = 0
+        for group in self.param_groups:
+            parts.append((group, group["params"], first))
+            first += len(group["params"])
+        return parts
+
+    def _step_parts(self, parts: Sequence[Part]) -> None:
+        """Update the parameters of `parts` that have gradients: by the kernel, then the rest.
+
+        All gradients are looked at before the first parameter moves: a refused one costs nothing.
+        """
+        scale = getattr(self, "grad_scale", None)  # torch.amp.GradScaler's
+        grad_scale = 1.0 if scale is None else float(scale)
+        fast = FastStep(self.state, grad_scale)
+        slow = self._gather(parts, fast)
+        if not fast.run():
+            slow = self._gather(parts, None)
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            for group, arrays, positions in slow:
+                update(group, arrays, positions, grad_scale)
+
+    def _gather(
+        self, parts: Sequence[Part], fast: FastStep | None
+    ) -> list[tuple[Mapping[str, Any], Gathered, list[int]]]:
+        """Gather for the fast path what it takes; return the rest, with their numbers."""
+        slow = []
+        for group, params, first in parts:
+            left = range(len(params)) if fast is None else fast.gather(group, params, first)
+            if left:
+                arrays = nothing_gathered()
+                whole = len(left) == len(group["params"])
+                # torch.compile runs `_init_group` as it is for a group that it can find again.
+                own = group if whole else {**group, "params": [params[i] for i in left]}
+                self._init_group(own, *arrays)
+                positions = [first + i for i in left if params[i].grad is not None]
+                if positions:
+                    slow.append((group, arrays, positions))
+        return slow
+
+    def _check_capture(self) -> None:
+        """Refuse to be captured into a CUDA graph with a step count that the host keeps.
+
+        Raises:
+            RuntimeError: a graph is being captured and capturable is off.
+        """
+        if torch.compiler.is_compiling() or not torch.cuda.is_available():
+            return
+        capturable = all(group["capturable"] for group in self.param_groups)
+        if not capturable and torch.cuda.is_current_stream_capturing():
+            msg = "capturable must be True to capture step() in a CUDA graph, got False"
+            raise RuntimeError(msg)
 
     # torch.compile runs a method of this name while it traces, and takes the lists as inputs.
     def _init_group(

@@ -26,7 +26,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from adabelief import AdaBelief
 from adabelief.feasible import Box, L2Ball, NonNegative
 from adabelief.kernels import cpu
-from adabelief.step import fused_cpu
 from oracle import Oracle
 
 REASON = cpu.unavailable()
@@ -44,13 +43,13 @@ def random(*size: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Ten
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
     """The parameters that the kernel changed."""
     found: list[Tensor] = []
-    real = fused_cpu.changed
+    real = cpu.mark_changed
 
     def changed(params: Any) -> None:
         found.extend(params)
         real(params)
 
-    monkeypatch.setattr(fused_cpu, "changed", changed)
+    monkeypatch.setattr(cpu, "mark_changed", changed)
     return found
 
 

@@ -78,7 +78,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     # As under torch.set_default_device: what is to be on the host must say so.
     monkeypatch.setattr(fused_cuda, "_current", torch.device)
     monkeypatch.setattr(fused_cuda, "changed", lambda params: None)
-    monkeypatch.setattr(triton_rows, "TYPES", (FakeTensor,))
+    monkeypatch.setattr(triton_rows, "PLAIN_TYPES", (FakeTensor,))
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     addresses: dict[int, int] = {}
     monkeypatch.setattr(

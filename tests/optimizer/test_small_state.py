@@ -314,7 +314,7 @@ def test_stochastic_masters_move_by_the_right_amount_on_average() -> None:
          {"state_dtype": "bfloat16", "differentiable": True}),
         (ValueError, "master_weights must be None with differentiable=True",
          {"master_weights": "split", "differentiable": True}),
-        (ValueError, "fused and foreach cannot both be True", {"fused": True, "foreach": True}),
+        (RuntimeError, "fused and foreach cannot both be True", {"fused": True, "foreach": True}),
         (ValueError, "fused must be None or False with differentiable=True",
          {"fused": True, "differentiable": True}),
     ],

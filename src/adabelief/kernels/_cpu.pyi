@@ -1,7 +1,8 @@
 from torch import Tensor, nn
 
+from adabelief.kernels.abi import Arrays
+
 Scalars = tuple[float | bool, ...]
-Arrays = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
 
 class Batch:
     def gather(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import increment_version
 
 if TYPE_CHECKING:
     from adabelief.kernels._cpu import Batch
@@ -60,6 +62,14 @@ def batch() -> Batch:
     from adabelief.kernels._cpu import Batch  # noqa: PLC0415, it may not have been built
 
     return Batch()
+
+
+def mark_changed(params: Sequence[Tensor]) -> None:
+    """Tell autograd that the kernel has written to parameters."""
+    try:
+        increment_version(params)
+    except RuntimeError:  # made in inference mode: those have no version
+        increment_version([param for param in params if not param.is_inference()])
 
 
 def traffic(

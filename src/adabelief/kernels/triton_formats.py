@@ -1,6 +1,6 @@
 """Between arithmetic and what is stored, on the GPU: the same bits as adabelief.low_precision.
 
-Blocks of values are two-dimensional, a row of them sharing one exponent (rounding/e5m3.py).
+Blocks of values are two-dimensional, a row of them sharing one exponent (low_precision/e5m3.py).
 Unsigned 32-bit numbers wrap around. Sixteen-bit brain floats are handled as integers: conversions
 are then the same on every architecture and in Triton's interpreter.
 """
@@ -14,10 +14,10 @@ import triton
 import triton.language as tl
 
 # Triton's functions see global names only as constexpr.
-BLOCK = tl.constexpr(256)  # elements of one exponent: rounding.e5m3.BLOCK
-STATE_BFLOAT16 = tl.constexpr(1)  # update.fused.STATE_DTYPES
+BLOCK = tl.constexpr(256)  # elements of one exponent: low_precision.e5m3.BLOCK
+STATE_BFLOAT16 = tl.constexpr(1)  # kernels.abi.STATE_DTYPES
 STATE_8BIT = tl.constexpr(2)
-MASTER_SPLIT = tl.constexpr(1)  # update.fused.MASTERS
+MASTER_SPLIT = tl.constexpr(1)  # kernels.abi.MASTER_WEIGHTS
 MASTER_STOCHASTIC = tl.constexpr(2)
 
 

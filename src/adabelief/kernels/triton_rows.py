@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from adabelief.kernels.abi import NARROW, PLAIN_TYPES, Arrays
 from adabelief.low_precision.e5m3 import blocks
 from adabelief.low_precision.memory_layout import is_dense
 
 ALIGNMENT = 16  # bytes that one load may bring
 
-TYPES = (Tensor, nn.Parameter)  # others may give their numbers another meaning
-NARROW = (torch.float32, torch.bfloat16, torch.float16)
-
-# Parameter, gradient, m, s, then the maximum of s or the exponents of s, and the master bits.
-Arrays: TypeAlias = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor | None]
-GRAD, EXTRA = 1, 4  # places in it
+# Places in a row's table. The kernel has one column for the maximum of s and for the exponents of
+# an 8-bit s: no options ask for both.
+GRAD, EXTRA = 1, 4
 
 
 class Row(NamedTuple):
@@ -30,7 +28,8 @@ class Row(NamedTuple):
         param: the parameter.
         grad_dtype: of its gradient.
         numel: its elements.
-        addresses: of each of the arrays; 0 where there is none, or no element.
+        addresses: of parameter, gradient, m, s, the maximum of s or its exponents, and the master
+            bits; 0 where there is none, or no element.
         sizes: their bytes.
         aligned: whether sixteen bytes can be loaded at once.
     """
@@ -51,8 +50,8 @@ def check(  # noqa: PLR0911, each is a reason
 
     Args:
         number: in the lists of arrays.
-        arrays: as in `update.fused.update`.
-        state_dtype: as in `update.storage.Storage`.
+        arrays: the parameter's row.
+        state_dtype: None, "bfloat16" or "8bit".
         device_type: where kernels run.
     """
     param, grad = arrays[:2]
@@ -64,13 +63,15 @@ def check(  # noqa: PLR0911, each is a reason
     if not (param.is_contiguous() or is_dense(param)):
         return None
     addresses, sizes, together, numel = [], [], 0, param.numel()
-    for place, (array, dtype) in enumerate(zip(arrays, dtypes, strict=True)):
+    *four, most, exponents, master_bits = arrays
+    columns = (*four, exponents if most is None else most, master_bits)
+    for place, (array, dtype) in enumerate(zip(columns, dtypes, strict=True)):
         if array is None:
             addresses.append(0)
             sizes.append(0)
             continue
-        exponents = place == EXTRA and state_dtype == "8bit"
-        fits = _is_vector(array, blocks(numel)) if exponents else _lies_as(array, param)
+        in_blocks = place == EXTRA and state_dtype == "8bit"
+        fits = _is_vector(array, blocks(numel)) if in_blocks else _lies_as(array, param)
         if not fits or array.dtype != dtype or array.get_device() != param.get_device():
             return None
         try:
@@ -97,12 +98,12 @@ def _dtypes(param: Tensor, grad: Tensor, state_dtype: str | None) -> Sequence[to
 
 
 def _is_vector(tensor: Tensor, numel: int) -> bool:
-    return type(tensor) in TYPES and tensor.shape == (numel,) and tensor.is_contiguous()
+    return type(tensor) in PLAIN_TYPES and tensor.shape == (numel,) and tensor.is_contiguous()
 
 
 def _lies_as(tensor: Tensor, param: Tensor) -> bool:
     """Whether a tensor is plain and laid out as its parameter."""
-    if type(tensor) not in TYPES or tensor.shape != param.shape:
+    if type(tensor) not in PLAIN_TYPES or tensor.shape != param.shape:
         return False
     if tensor.stride() == param.stride() or not param.numel():
         return True

@@ -13,11 +13,9 @@ from torch import Tensor
 
 from adabelief.feasible.box import bounds
 from adabelief.kernels import cpu
-from adabelief.step import fused_cpu
-from adabelief.step.dispatch import kernel_applies
-from adabelief.step.paths import wants_kernel
+from adabelief.kernels.abi import MASTER_WEIGHTS, STATE_DTYPES
+from adabelief.step.paths import cpu_kernel_applies, wants_kernel
 from adabelief.step.scalars import coefficients
-from adabelief.step.state import small_state
 
 if TYPE_CHECKING:
     from adabelief.kernels._cpu import Batch
@@ -47,21 +45,17 @@ class FastStep:
         Returns:
             Indices of the parameters that are left to the general path.
         """
-        if not _applies(group, params):
+        if not params or params[0].device.type != "cpu" or not wants_kernel(group):
             return range(len(params))
-        box = bounds(group["feasible_set"])
-        if group["feasible_set"] is not None and box is None:
+        feasible_set = group["feasible_set"]
+        box = None if feasible_set is None else bounds(feasible_set)
+        if (feasible_set is not None and box is None) or not cpu_kernel_applies(group):
             return range(len(params))
         if self.rows is None:
             self.rows = cpu.batch()
-        formats = (
-            fused_cpu.STATE_DTYPES[small_state(group)],
-            fused_cpu.MASTERS[group["master_weights"]],
-        )
+        formats = (STATE_DTYPES[group["state_dtype"]], MASTER_WEIGHTS[group["master_weights"]])
         times, left = self.rows.gather(params, self.states, first, group["amsgrad"], *formats)
-        for step in times:
-            c = coefficients(group, step)
-            self.scalars.append(fused_cpu.scalars(c, box, self.grad_scale))
+        self.scalars += [coefficients(group, t).packed(box, self.grad_scale) for t in times]
         return left
 
     def run(self) -> bool:
@@ -70,12 +64,5 @@ class FastStep:
             return True
         if not self.rows.run(self.scalars, ""):
             return False
-        fused_cpu.changed(self.rows.params())
+        cpu.mark_changed(self.rows.params())
         return True
-
-
-def _applies(group: Mapping[str, Any], params: list[Tensor]) -> bool:
-    """Whether parameters may go this way at all."""
-    if not wants_kernel(group) or not params or params[0].device.type != "cpu":
-        return False
-    return kernel_applies("cpu", group)

@@ -24,7 +24,7 @@ def update(
     c: Coefficients,
     projections: Sequence[Projection] = (),
 ) -> None:
-    """Do one step; arguments as in `update.foreach.update`."""
+    """Do one step; arguments as in `step.multi_tensor.update`."""
     for i, (stored, stored_grad) in enumerate(zip(params, grads, strict=True)):
         dtype, own = exp_avgs[i].dtype, c.of(i)
         # clone: what is saved for the backward pass must not be what is overwritten below.

@@ -4,42 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from adabelief.feasible.box import bounds
 from adabelief.kernels import cpu
+from adabelief.kernels.abi import NARROW, PLAIN_TYPES
 from adabelief.low_precision.random_bits import Key, key
 from adabelief.step import fused_cpu, fused_cuda, single_tensor
 from adabelief.step.dtensor import local, offset, projection
-from adabelief.step.paths import PLAIN, Path, choose, wants_kernel
+from adabelief.step.paths import Path, choose, cpu_kernel_applies, kernel_applies, wants_kernel
 from adabelief.step.scalars import coefficients, traced_coefficients
 from adabelief.step.sparse import real
 from adabelief.step.state import arithmetic_dtype, small_state
 from adabelief.step.stored_state import Storage, update_stored
 
-# params, grads, exp_avgs, exp_avg_vars, max_exp_avg_vars (empty without amsgrad), exponents (of
-# 8-bit s, else empty), master_bits (with master_weights="split", else empty), steps
-Arrays: TypeAlias = tuple[
-    list[Tensor],
-    list[Tensor],
-    list[Tensor],
-    list[Tensor],
-    list[Tensor],
-    list[Tensor],
-    list[Tensor],
-    list[Tensor],
-]
 
-# What is computed in float32, and may be kept in less.
-NARROW = (torch.float32, torch.bfloat16, torch.float16)
+class Gathered(NamedTuple):
+    """The parameters of a group that have gradients, and their state: lists side by side.
+
+    Args:
+        params: θ.
+        grads: g.
+        exp_avgs: m.
+        exp_avg_vars: s.
+        max_exp_avg_vars: the maximum of s; empty without amsgrad.
+        exponents: of an 8-bit s; empty for other formats.
+        master_bits: empty without master_weights="split".
+        steps: t.
+    """
+
+    params: list[Tensor]
+    grads: list[Tensor]
+    exp_avgs: list[Tensor]
+    exp_avg_vars: list[Tensor]
+    max_exp_avg_vars: list[Tensor]
+    exponents: list[Tensor]
+    master_bits: list[Tensor]
+    steps: list[Tensor]
 
 
-def no_arrays() -> Arrays:
+def nothing_gathered() -> Gathered:
     """Lists to gather into."""
-    return [], [], [], [], [], [], [], []
+    return Gathered([], [], [], [], [], [], [], [])
 
 
 @dataclass(frozen=True)
@@ -96,7 +105,7 @@ class _Bucket:
 
 
 def update(
-    group: Mapping[str, Any], arrays: Arrays, positions: Sequence[int], grad_scale: float
+    group: Mapping[str, Any], arrays: Gathered, positions: Sequence[int], grad_scale: float
 ) -> None:
     """Sort the tensors into buckets of one path, device, dtype and step, and update each.
 
@@ -108,7 +117,7 @@ def update(
     """
     *parts, steps = arrays
     params = parts[0]
-    if any(type(param) not in PLAIN or param.is_complex() for param in params):
+    if any(type(param) not in PLAIN_TYPES or param.is_complex() for param in params):
         exponents = parts.pop(5)  # they are this process's own
         parts = [[_part(*pair) for pair in zip(own, params, strict=False)] for own in parts]
         parts.insert(5, exponents)
@@ -134,7 +143,7 @@ def _update(whole: _Bucket, indices: Iterable[int], *, kernel: bool) -> list[int
         param, grad = whole.parts[0][i], whole.parts[1][i]
         path: Path | None = None
         strided = grad.layout is torch.strided
-        if not (kernel and boxed and strided and kernel_applies(param.device.type, group)):
+        if not (kernel and boxed and strided and _kernel_applies(param.device.type, group)):
             path = choose(
                 param, grad, group["foreach"], traced=traced, differentiable=differentiable
             )
@@ -149,19 +158,12 @@ def _update(whole: _Bucket, indices: Iterable[int], *, kernel: bool) -> list[int
     return rest
 
 
-def kernel_applies(device: str, group: Mapping[str, Any]) -> bool:
-    """Whether there is a kernel on this type of device, and may be used under these options.
-
-    Not under a mode (FakeTensorMode, a FLOP counter), which would not see what a kernel writes.
-    """
-    if group["differentiable"]:
-        return False
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0:
-        return False
+def _kernel_applies(device: str, group: Mapping[str, Any]) -> bool:
+    """Whether there is a kernel on this type of device, and may be used under these options."""
     if device == fused_cuda.DEVICE:  # experimental: only if asked for
-        return group["fused"] is True and fused_cuda.unavailable() is None
-    # The C kernel's scalars are the host's.
-    return device == "cpu" and not group["capturable"] and cpu.unavailable() is None
+        asked = group["fused"] is True and kernel_applies(group)
+        return asked and fused_cuda.unavailable() is None
+    return device == "cpu" and cpu_kernel_applies(group)
 
 
 def _update_bucket(bucket: _Bucket, path: Path | None, step: int | None) -> list[int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from adabelief.step.paths import PLAIN
+from adabelief.kernels.abi import PLAIN_TYPES
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
@@ -80,7 +80,7 @@ def offset(param: Any) -> int:
 
 def is_sharded(tensor: Tensor) -> bool:
     """Whether a tensor is a DTensor, without the import of torch.distributed.tensor."""
-    return type(tensor) not in PLAIN and hasattr(tensor, "placements")
+    return type(tensor) not in PLAIN_TYPES and hasattr(tensor, "placements")
 
 
 def projection(feasible_set: FeasibleSet, param: Tensor) -> Projection:

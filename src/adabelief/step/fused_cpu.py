@@ -6,23 +6,14 @@ to `grads`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.autograd.graph import increment_version
 
 from adabelief.kernels import cpu
+from adabelief.kernels.abi import MASTER_WEIGHTS, STATE_DTYPES, Bounds
 from adabelief.step.scalars import Coefficients
-from adabelief.step.stored_state import PLAIN, Storage
-
-# As in kernels/csrc/row.h.
-STATE_DTYPES = {None: 0, "bfloat16": 1, "8bit": 2}
-MASTERS = {None: 0, "split": 1, "stochastic": 2}
-
-Bounds = tuple[float, float]
-NO_BOUNDS: Bounds = (-math.inf, math.inf)
+from adabelief.step.stored_state import AS_COMPUTED, Storage
 
 
 def update(
@@ -34,7 +25,7 @@ def update(
     c: Coefficients,
     *,
     bounds: Bounds | None = None,
-    storage: Storage = PLAIN,
+    storage: Storage = AS_COMPUTED,
 ) -> list[int]:
     """Do one step in place of the arrays that the kernel can take.
 
@@ -59,54 +50,17 @@ def update(
         extra = [(each[0] if each else None) for each in (own.exponents, own.master_bits)]
         most = max_exp_avg_vars[i] if c.amsgrad else None
         key: tuple[Any, Any] = own.keys[0] if own.keys else (0, 0)
-        options = (c.amsgrad, STATE_DTYPES[storage.state_dtype], MASTERS[storage.master_weights])
+        options = (
+            c.amsgrad,
+            STATE_DTYPES[storage.state_dtype],
+            MASTER_WEIGHTS[storage.master_weights],
+        )
         if not rows.append((*arrays, most, extra[0], extra[1]), *options, *key, 0):
             rest.append(i)
     taken = rows.params()
     if not taken:
         return rest
-    if not rows.run([scalars(c, bounds)], ""):
+    if not rows.run([c.packed(bounds)], ""):
         return list(range(len(params)))
-    changed(taken)
+    cpu.mark_changed(taken)
     return rest
-
-
-def scalars(
-    c: Coefficients, bounds: Bounds | None = None, grad_scale: float = 1.0
-) -> tuple[float | bool, ...]:
-    """The scalars in the order of `parse_scalars` in kernels/csrc/batch.c.
-
-    Args:
-        c: floats.
-        bounds: of the feasible box.
-        grad_scale: what the gradients were multiplied with (torch.amp.GradScaler).
-    """
-    low, high = bounds or NO_BOUNDS
-    coupled, keep, clip = c.coupled_decay, c.keep, c.clip_update
-    return (
-        (-1.0 if c.maximize else 1.0) / grad_scale,
-        0.0 if coupled is None else coupled,
-        1.0 if keep is None else keep,
-        c.beta1,
-        1 - c.beta1,
-        c.beta2,
-        1 - c.beta2,
-        c.eps,
-        c.outer_eps,
-        c.direction_scale,
-        c.step_size,
-        math.inf if clip is None else clip,
-        low,
-        high,
-        coupled is not None,
-        c.amsgrad,
-        c.adaptive is True,
-    )
-
-
-def changed(params: Sequence[Tensor]) -> None:
-    """Tell autograd that parameters were written to behind its back."""
-    try:
-        increment_version(params)
-    except RuntimeError:  # made in inference mode: those have no version
-        increment_version([param for param in params if not param.is_inference()])

@@ -20,11 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from adabelief.kernels.abi import MASTER_WEIGHTS, NO_BOUNDS, STATE_DTYPES, Bounds
+from adabelief.kernels.cpu import mark_changed
 from adabelief.kernels.triton_rows import Row, check, overlapping
 from adabelief.low_precision.e5m3 import BLOCK
-from adabelief.step.fused_cpu import MASTERS, NO_BOUNDS, STATE_DTYPES, Bounds, changed
 from adabelief.step.scalars import Coefficients, Scalar
-from adabelief.step.stored_state import PLAIN, Storage
+from adabelief.step.stored_state import AS_COMPUTED, Storage
 
 # Elements of one program: four, sixteen bytes, for each of its 256 threads. With eight, some
 # formats spill registers on some GPUs. Speed has not been measured.
@@ -67,7 +68,7 @@ def update(
     c: Coefficients,
     *,
     bounds: Bounds | None = None,
-    storage: Storage = PLAIN,
+    storage: Storage = AS_COMPUTED,
 ) -> list[int]:
     """Do one step in place of the arrays that the kernel can take, on the current stream.
 
@@ -98,11 +99,12 @@ def update(
     if watched() or (c.amsgrad and storage.state_dtype == "8bit"):
         return everything
     split = storage.master_weights == "split"
-    extra = max_exp_avg_vars if c.amsgrad else storage.exponents
     found = []
     for i, arrays in enumerate(zip(params, grads, exp_avgs, exp_avg_vars, strict=True)):
         rest = storage.master_bits[i] if split and params[i].dtype == torch.bfloat16 else None
-        whole = (*arrays, extra[i] if extra else None, rest)
+        most = max_exp_avg_vars[i] if c.amsgrad else None
+        exponents = storage.exponents[i] if storage.exponents else None
+        whole = (*arrays, most, exponents, rest)
         found.append(check(i, whole, storage.state_dtype, DEVICE))
     rows = [row for row in found if row is not None]
     if overlapping(rows):
@@ -115,7 +117,7 @@ def update(
         _warn()
         with _current(params[0].device):
             launch(bucket, c, bounds or NO_BOUNDS, storage)
-    changed([row.param for row in rows])
+    mark_changed([row.param for row in rows])
     return [i for i, row in enumerate(found) if row is None]
 
 
@@ -166,7 +168,7 @@ def launch(rows: Sequence[Row], c: Coefficients, bounds: Bounds, storage: Storag
         PARAM=_triton(dtype),
         GRAD=_triton(first.grad_dtype),
         STATE_DTYPE=STATE_DTYPES[storage.state_dtype],
-        MASTER=MASTERS[master_weights],
+        MASTER=MASTER_WEIGHTS[master_weights],
         AMSGRAD=c.amsgrad,
         COUPLED=c.coupled_decay is not None,
         MAXIMIZE=c.maximize,

@@ -26,8 +26,8 @@ def update(  # noqa: PLR0912, PLR0915, the algorithm in one piece
 ) -> None:
     """Do one step in place on `params` and state.
 
-    Arguments as in `update.loop.update`; scalars may be tensors of shape (n,), one number for
-    each array, which are then never looked at by the host.
+    Arguments as in `step.single_tensor.update`; scalars may be tensors of shape (n,), one number
+    for each array, which are then never looked at by the host.
     """
     stored, dtype = params, exp_avgs[0].dtype
     if params[0].dtype != dtype:

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from adabelief.kernels import cpu
+from adabelief.kernels.abi import PLAIN_TYPES
 from adabelief.step import differentiable as functional_path
 from adabelief.step import multi_tensor as foreach_path
 from adabelief.step import single_tensor as loop_path
@@ -35,8 +37,6 @@ class Path(Protocol):
         """Do one step in place on `params` and state."""
 
 
-PLAIN = (Tensor, nn.Parameter)  # all others may be subclasses with rules of their own
-
 # Where torch.optim.AdamW turns foreach on by itself (torch.optim.optimizer, 2.14).
 FOREACH_DEVICES = ("cuda", "xpu", "mtia")
 
@@ -48,6 +48,21 @@ FOREACH_CPU_BELOW = 8_192
 def wants_kernel(group: Mapping[str, Any]) -> bool:
     """Whether a group's options ask for the kernel, or leave the choice."""
     return group["fused"] is True or (group["fused"] is None and group["foreach"] is None)
+
+
+def kernel_applies(group: Mapping[str, Any]) -> bool:
+    """Whether a group's options, and whatever looks on, let a kernel write to arrays.
+
+    A mode (FakeTensorMode, a FLOP counter) would not see what a kernel writes.
+    """
+    if group["differentiable"] or torch.compiler.is_compiling():
+        return False
+    return torch._C._len_torch_dispatch_stack() == 0
+
+
+def cpu_kernel_applies(group: Mapping[str, Any]) -> bool:
+    """Whether the C kernel may be used. Its scalars are the host's: not with capturable."""
+    return kernel_applies(group) and not group["capturable"] and cpu.unavailable() is None
 
 
 def choose(
@@ -65,7 +80,7 @@ def choose(
     if grad.layout is not torch.strided:
         return lazy_path
     if foreach is None:
-        plain = type(param) in PLAIN
+        plain = type(param) in PLAIN_TYPES
         fast_here = param.device.type in FOREACH_DEVICES
         small = param.device.type == "cpu" and param.numel() < FOREACH_CPU_BELOW
         foreach = plain and (fast_here or small)

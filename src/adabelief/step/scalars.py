@@ -1,6 +1,6 @@
 """Every scalar of step t; no arrays.
 
-`Coefficients` is all that the update rules in `update/` are told: they know neither groups,
+`Coefficients` is all that the update rules in `step/` are told: they know neither groups,
 nor options, nor t. On the host they are floats, in double precision. Where the host must not
 know t (CUDA graphs, torch.compile) or where gradients flow through them (differentiable=True),
 those that depend on t or on a tensor option are tensors with one number for each array.
@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+
+from adabelief.kernels.abi import NO_BOUNDS, Bounds
 
 # A float, or a tensor of shape (n,), one number for each of the n arrays of an update.
 Scalar: TypeAlias = Any
@@ -64,6 +66,37 @@ class Coefficients:
         for name, value in own.items():
             own[name] = value[index] if isinstance(value, Tensor) else value
         return Coefficients(**own)
+
+    def packed(
+        self, bounds: Bounds | None = None, grad_scale: float = 1.0
+    ) -> tuple[float | bool, ...]:
+        """The scalars in the order of `parse_scalars` in kernels/csrc/batch.c; all are floats.
+
+        Args:
+            bounds: of the feasible box.
+            grad_scale: what the gradients were multiplied with (torch.amp.GradScaler).
+        """
+        low, high = bounds or NO_BOUNDS
+        coupled, keep, clip = self.coupled_decay, self.keep, self.clip_update
+        return (
+            (-1.0 if self.maximize else 1.0) / grad_scale,
+            0.0 if coupled is None else coupled,
+            1.0 if keep is None else keep,
+            self.beta1,
+            1 - self.beta1,
+            self.beta2,
+            1 - self.beta2,
+            self.eps,
+            self.outer_eps,
+            self.direction_scale,
+            self.step_size,
+            math.inf if clip is None else clip,
+            low,
+            high,
+            coupled is not None,
+            self.amsgrad,
+            self.adaptive is True,
+        )
 
 
 def coefficients(group: Mapping[str, Any], step: int) -> Coefficients:

@@ -25,7 +25,7 @@ def update(
     c: Coefficients,
     projections: Sequence[Projection] = (),
 ) -> None:
-    """Do one step in place on the touched rows; arguments as in `update.loop.update`.
+    """Do one step in place on the touched rows; arguments as in `step.single_tensor.update`.
 
     Args:
         params: strided tensors, possibly complex, as is their state.

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from adabelief.kernels.abi import HALF
 from adabelief.low_precision import bfloat16, e5m3
 from adabelief.low_precision.memory_layout import is_dense
 from adabelief.step.dtensor import local, shaped_as
@@ -16,7 +17,6 @@ State: TypeAlias = dict[str, Tensor]
 STATE_TENSORS = ("exp_avg", "exp_avg_var", "max_exp_avg_var")
 EXPONENT = "exp_avg_var_exponent"
 MASTER = "master_param"  # in checkpoints, for master_bits
-HALF = (torch.float16, torch.bfloat16)
 
 
 def arithmetic_dtype(param: Tensor) -> torch.dtype:

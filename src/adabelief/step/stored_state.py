@@ -48,7 +48,7 @@ class Storage:
         return Storage(self.state_dtype, self.master_weights, *lists, self.keys[here])
 
 
-PLAIN = Storage()
+AS_COMPUTED = Storage()
 
 
 def update_stored(
@@ -64,7 +64,8 @@ def update_stored(
 ) -> None:
     """Widen to float32, do one step by the update rule of a path, and store what came out.
 
-    The rule sees the new m and s before they are rounded. Arguments as in `update.loop.update`.
+    The rule sees the new m and s before they are rounded. Arguments as in
+    `step.single_tensor.update`.
     """
     wide_params = list(params)
     if storage.master_weights == "split":

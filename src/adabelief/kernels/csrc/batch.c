@@ -438,7 +438,7 @@ static int parse_scalars(PyObject *tuple, Scalars *c) {
 
 PyDoc_STRVAR(run_doc,
              "run(scalars, kernel, /) -> bool\n\n"
-             "One step of all rows, each with the scalars of its slot (update/fused.py says which), in\n"
+             "One step of all rows, each with the scalars of its slot (Coefficients.packed says which), in\n"
              "one parallel region. False, and nothing has changed, if written arrays overlap. Only once.");
 
 static Kernel *kernel_named(const char *name) {

@@ -25,7 +25,7 @@ typedef struct {
     Master master;
 } Row;
 
-/* As adabelief.coefficients.Coefficients, in double precision; see update/fused.py. */
+/* As adabelief.step.scalars.Coefficients, in double precision; `packed` there has the order. */
 typedef struct {
     double grad_scale; /* −1 to maximize, over the loss scale */
     double coupled_decay, keep;
