@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import permutation_test, wilcoxon
 
 from adabelief_lab.analysis import statistics
 from adabelief_lab.analysis.statistics import (
@@ -44,6 +45,95 @@ def test_t_quantiles_are_antisymmetric_and_zero_at_the_median() -> None:
 
 def test_t_quantile_approaches_the_normal_one() -> None:
     assert t_quantile(0.975, 100_000) == pytest.approx(1.959964, abs=5e-5)
+
+
+# Of 0.6, 0.9, 0.975, 0.995 and 0.1, by bisection of the finite sum for whole degrees of freedom
+# (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4), which this laboratory had before.
+QUANTILES = {
+    1: (
+        0.3249196962329062,
+        3.077683537175253,
+        12.706204736174696,
+        63.65674116286989,
+        -3.077683537175253,
+    ),
+    2: (
+        0.2886751345948128,
+        1.8856180831641272,
+        4.302652729749458,
+        9.924843200918268,
+        -1.8856180831641272,
+    ),
+    3: (
+        0.2766706623326899,
+        1.6377443536962093,
+        3.182446305283707,
+        5.8409093097333225,
+        -1.6377443536962093,
+    ),
+    4: (
+        0.27072229470759746,
+        1.5332062740589438,
+        2.776445105197791,
+        4.604094871349981,
+        -1.5332062740589438,
+    ),
+    5: (
+        0.267180865704145,
+        1.47588404882448,
+        2.570581835636314,
+        4.032142983555212,
+        -1.47588404882448,
+    ),
+    7: (
+        0.2631668613520228,
+        1.4149239276505086,
+        2.364624251592783,
+        3.4994832973504812,
+        -1.4149239276505086,
+    ),
+    9: (
+        0.26095533647391095,
+        1.383028738396632,
+        2.2621571627982044,
+        3.249835541592118,
+        -1.383028738396632,
+    ),
+    14: (
+        0.2582126538890587,
+        1.3450303744546508,
+        2.1447866879178026,
+        2.9768427343708286,
+        -1.3450303744546508,
+    ),
+    29: (
+        0.2556836345712559,
+        1.3114336473015509,
+        2.0452296421327043,
+        2.7563859036705898,
+        -1.3114336473015509,
+    ),
+    63: (
+        0.254419631247703,
+        1.295134293782889,
+        1.9983405425207392,
+        2.6561450250998373,
+        -1.295134293782889,
+    ),
+    199: (
+        0.2536860753817728,
+        1.2858202092594104,
+        1.9719565442517475,
+        2.6007602160585326,
+        -1.2858202092594104,
+    ),
+}
+
+
+@pytest.mark.parametrize("dof", QUANTILES)
+def test_t_quantiles_are_those_of_the_finite_sum(dof: int) -> None:
+    found = [t_quantile(p, dof) for p in (0.6, 0.9, 0.975, 0.995, 0.1)]
+    assert found == pytest.approx(QUANTILES[dof], rel=2e-13)
 
 
 @pytest.mark.parametrize(("p", "dof"), [(0.0, 3), (1.0, 3), (0.5, 0)])
@@ -198,3 +288,69 @@ def test_random_patterns_are_the_same_however_many_are_drawn_at_once(
     p = sign_flip_p(differences)
     monkeypatch.setattr(statistics, "BLOCK", statistics.MONTE_CARLO_DRAWS)
     assert sign_flip_p(differences) == p
+
+
+# p and sign of drawn cases: as they are, rounded so that sums tie, and with an infinite difference
+# and a zero. Up to 20 pairs all patterns are counted; beyond, p is that of seeded draws.
+DRAWN = [
+    (2, "plain", 1.0, -1),
+    (2, "ties", 1.0, -1),
+    (2, "diverged", 1.0, 1),
+    (3, "plain", 0.5, -1),
+    (3, "ties", 0.5, -1),
+    (3, "diverged", 0.5, 1),
+    (5, "plain", 0.25, 1),
+    (5, "ties", 0.375, 1),
+    (5, "diverged", 0.25, 1),
+    (6, "plain", 0.125, 1),
+    (6, "ties", 0.125, 1),
+    (6, "diverged", 0.25, 1),
+    (8, "plain", 0.359375, 1),
+    (8, "ties", 0.375, 1),
+    (8, "diverged", 0.21875, 1),
+    (10, "plain", 0.453125, 1),
+    (10, "ties", 0.484375, 1),
+    (10, "diverged", 0.19140625, 1),
+    (12, "plain", 0.5634765625, 1),
+    (12, "ties", 0.576171875, 1),
+    (12, "diverged", 0.2919921875, 1),
+    (13, "plain", 0.15869140625, 1),
+    (13, "ties", 0.16845703125, 1),
+    (13, "diverged", 0.1142578125, 1),
+    (16, "plain", 0.01416015625, 1),
+    (16, "ties", 0.016754150390625, 1),
+    (16, "diverged", 0.0089111328125, 1),
+    (20, "plain", 0.10423469543457031, 1),
+    (20, "ties", 0.1076507568359375, 1),
+    (20, "diverged", 0.2647247314453125, 1),
+    (21, "plain", 0.72198, -1),
+    (21, "ties", 0.71769, -1),
+    (21, "diverged", 0.10029, -1),
+    (25, "plain", 0.21114, 1),
+    (25, "ties", 0.20138, 1),
+    (25, "diverged", 0.04306, 1),
+    (30, "plain", 0.0127, 1),
+    (30, "ties", 0.01259, 1),
+    (30, "diverged", 0.001, 1),
+]
+
+
+@pytest.mark.parametrize(("n", "kind", "p", "sign"), DRAWN)
+def test_p_values_stay_what_they_were(n: int, kind: str, p: float, sign: int) -> None:
+    differences = np.random.default_rng(1000 + n).normal(0.5, 1, n)
+    if kind != "plain":
+        differences = np.round(differences, 1)
+    if kind == "diverged":
+        differences[[0, -1]] = math.inf, 0.0
+    test = paired_test(differences)
+    assert (test.p, test.sign, test.ranked) == (p, sign, kind == "diverged")
+
+
+@pytest.mark.parametrize("n", range(2, 11))
+def test_without_ties_scipy_counts_the_same(n: int) -> None:
+    """With ties its signed-rank test does not: see docs/decisions.md."""
+    differences = np.random.default_rng(n).normal(0.5, 1, n)
+    flips = permutation_test((differences,), np.sum, permutation_type="samples", n_resamples=np.inf)
+    assert sign_flip_p(differences) == pytest.approx(flips.pvalue, rel=1e-15)
+    ranked = wilcoxon(differences, method="exact")
+    assert sign_flip_p(signed_ranks(differences)) == pytest.approx(ranked.pvalue, rel=1e-15)
