@@ -29,7 +29,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 # Python looks beside a script first, where torch would find this file for NVIDIA's package `cuda`.
 sys.path[:] = [path for path in sys.path if Path(path).resolve() != HERE]
-sys.path.insert(0, str(HERE.parent / "tests"))  # the oracle and the cases
+sys.path.insert(0, str(HERE.parent / "tests" / "support"))  # the oracle and the cases
 if "--interpret" in sys.argv:
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is imported
 
@@ -398,21 +398,21 @@ def synchronize(device: torch.device) -> None:
 @contextmanager
 def in_c() -> Iterator[None]:
     """Steps on the CPU run in C, also where the interpreter stands for the GPU."""
-    before = fused_cuda.DEVICE, cpu_fast_path._applies
-    fused_cuda.DEVICE, cpu_fast_path._applies = "cuda", APPLIES
+    before = fused_cuda.DEVICE, cpu_fast_path.cpu_kernel_applies
+    fused_cuda.DEVICE, cpu_fast_path.cpu_kernel_applies = "cuda", APPLIES
     try:
         yield
     finally:
-        fused_cuda.DEVICE, cpu_fast_path._applies = before
+        fused_cuda.DEVICE, cpu_fast_path.cpu_kernel_applies = before
 
 
-APPLIES = cpu_fast_path._applies
+APPLIES = cpu_fast_path.cpu_kernel_applies
 
 
 def interpret() -> None:
     """Let CPU tensors take the way of CUDA tensors."""
     fused_cuda.DEVICE = "cpu"
-    cpu_fast_path._applies = lambda group, params: False
+    cpu_fast_path.cpu_kernel_applies = lambda group: False
 
 
 # Times. Not one of these has been run on a GPU by us either.

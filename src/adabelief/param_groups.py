@@ -7,7 +7,7 @@ embeddings that is usually not meant, so they get a group of their own without d
 >>> from adabelief import AdaBelief
 >>> model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 2))
 >>> groups = param_groups(model, weight_decay=1e-2)
->>> print(describe(groups))
+>>> print(describe_groups(groups))
 group  weight_decay  tensors  elements  names
 0              0.01        2        20  *.weight (2)
 1                 0        4        14  *.bias (3), 1.weight

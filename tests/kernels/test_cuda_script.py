@@ -63,12 +63,12 @@ def test_a_check_that_fails_makes_it_fail(tmp_path: Path) -> None:
         f"'--output', {str(tmp_path / 'cuda.json')!r}]\n"
         "import os\n"
         "os.environ['TRITON_INTERPRET'] = '1'\n"
-        "from adabelief.kernels import multi_tensor\n"
-        "right = multi_tensor.scalars\n"
+        "from adabelief.step import fused_cuda\n"
+        "right = fused_cuda.scalars\n"
         "def wrong(*args):\n"
         "    found = right(*args)\n"
         "    return [*found[:9], found[9] * 1.001, *found[10:]]\n"
-        "multi_tensor.scalars = wrong\n"
+        "fused_cuda.scalars = wrong\n"
         f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

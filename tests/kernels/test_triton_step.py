@@ -77,7 +77,7 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
     monkeypatch.setattr(fused_cuda, "watched", lambda: False)
     # As under torch.set_default_device: what is to be on the host must say so.
     monkeypatch.setattr(fused_cuda, "_current", torch.device)
-    monkeypatch.setattr(fused_cuda, "changed", lambda params: None)
+    monkeypatch.setattr(fused_cuda, "mark_changed", lambda params: None)
     monkeypatch.setattr(triton_rows, "PLAIN_TYPES", (FakeTensor,))
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     addresses: dict[int, int] = {}
@@ -381,7 +381,7 @@ def in_python(code: str) -> str:
 
 def test_the_kernel_is_not_imported_before_it_is_needed() -> None:
     in_python(
-        "import sys, torch, adabelief, adabelief.kernels.multi_tensor\n"
+        "import sys, torch, adabelief, adabelief.step.fused_cuda\n"
         "param = torch.zeros(3, requires_grad=True)\n"
         "param.grad = torch.ones(3)\n"
         "adabelief.AdaBelief([param]).step()\n"
@@ -394,10 +394,10 @@ def test_without_triton_everything_else_works_and_the_reason_is_said() -> None:
         "import sys\n"
         "sys.modules['triton'] = None\n"
         "import adabelief\n"
-        "from adabelief.kernels import multi_tensor\n"
-        "print(multi_tensor.unavailable())\n"
+        "from adabelief.step import fused_cuda\n"
+        "print(fused_cuda.unavailable())\n"
         "try:\n"
-        "    multi_tensor.update([], [], [], [], [], None)\n"
+        "    fused_cuda.update([], [], [], [], [], None)\n"
         "except RuntimeError as error:\n"
         "    print(error)\n"
     )

@@ -315,7 +315,7 @@ def test_stochastic_masters_move_by_the_right_amount_on_average() -> None:
         (ValueError, "master_weights must be None with differentiable=True",
          {"master_weights": "split", "differentiable": True}),
         (RuntimeError, "fused and foreach cannot both be True", {"fused": True, "foreach": True}),
-        (ValueError, "fused must be None or False with differentiable=True",
+        (RuntimeError, "fused must be None or False with differentiable=True",
          {"fused": True, "differentiable": True}),
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ from torch import nn
 from adabelief import AdaBelief
 from paths import ROOT
 
-TYPED = ROOT / "tests" / "typed"
+TYPED = ROOT / "tests" / "support" / "typed"
 EXAMPLES = ROOT / "examples"
 CACHE = ROOT / ".mypy_cache" / "project"  # torch takes minutes the first time
 # skorch and scikit-learn have no types; pyright takes those of their arguments' defaults instead.
@@ -53,7 +53,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*command: str, folder: Path) -> str:
-    environment = {**os.environ, "MYPYPATH": str(ROOT / "src")}
+    environment = {**os.environ, "MYPYPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'lab' / 'src'}"}
     environment["PYRIGHT_PYTHON_IGNORE_WARNINGS"] = "1"  # and no question for a newer version
     ended = subprocess.run(
         [sys.executable, "-m", *command],
