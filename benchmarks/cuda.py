@@ -39,7 +39,7 @@ from torch import Tensor, nn
 import adabelief
 from adabelief import AdaBelief
 from adabelief.kernels import cpu
-from adabelief.step import cpu_fast_path, fused_cuda
+from adabelief.step import fused_cuda, paths
 from adabelief_lab.bench.models import MODELS, model
 from cases import BY_NAME, CASES, SHAPES, as_param, normal
 from oracle import Oracle
@@ -398,21 +398,21 @@ def synchronize(device: torch.device) -> None:
 @contextmanager
 def in_c() -> Iterator[None]:
     """Steps on the CPU run in C, also where the interpreter stands for the GPU."""
-    before = fused_cuda.DEVICE, cpu_fast_path.cpu_kernel_applies
-    fused_cuda.DEVICE, cpu_fast_path.cpu_kernel_applies = "cuda", APPLIES
+    before = fused_cuda.DEVICE, paths.cpu_kernel_applies
+    fused_cuda.DEVICE, paths.cpu_kernel_applies = "cuda", APPLIES
     try:
         yield
     finally:
-        fused_cuda.DEVICE, cpu_fast_path.cpu_kernel_applies = before
+        fused_cuda.DEVICE, paths.cpu_kernel_applies = before
 
 
-APPLIES = cpu_fast_path.cpu_kernel_applies
+APPLIES = paths.cpu_kernel_applies
 
 
 def interpret() -> None:
     """Let CPU tensors take the way of CUDA tensors."""
     fused_cuda.DEVICE = "cpu"
-    cpu_fast_path.cpu_kernel_applies = lambda group: False
+    paths.cpu_kernel_applies = lambda group: False
 
 
 # Times. Not one of these has been run on a GPU by us either.

@@ -14,7 +14,7 @@ from torch import Tensor
 from adabelief.feasible.box import bounds
 from adabelief.kernels import cpu
 from adabelief.kernels.abi import MASTER_WEIGHTS, STATE_DTYPES
-from adabelief.step.paths import cpu_kernel_applies, wants_kernel
+from adabelief.step import paths
 from adabelief.step.scalars import coefficients
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ class FastStep:
         Returns:
             Indices of the parameters that are left to the general path.
         """
-        if not params or params[0].device.type != "cpu" or not wants_kernel(group):
+        if not params or params[0].device.type != "cpu" or not paths.wants_kernel(group):
             return range(len(params))
         feasible_set = group["feasible_set"]
         box = None if feasible_set is None else bounds(feasible_set)
-        if (feasible_set is not None and box is None) or not cpu_kernel_applies(group):
+        if (feasible_set is not None and box is None) or not paths.cpu_kernel_applies(group):
             return range(len(params))
         if self.rows is None:
             self.rows = cpu.batch()
