@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from adabelief_lab.bench import memory
-from adabelief_lab.bench.candidates import CONTENDERS, why_not
+from adabelief_lab.bench.candidates import CANDIDATES, why_not
 from adabelief_lab.bench.models import equal
 
 linux = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux tells")
@@ -61,24 +61,22 @@ STATE = {
 
 @pytest.mark.parametrize("name", STATE)
 def test_bytes_of_state(name: str) -> None:
-    reason = why_not(CONTENDERS[name])
+    reason = why_not(CANDIDATES[name])
     if reason:
-        pytest.skip(reason)  # the contender is not installed, or not built
-    assert memory.measure(name, equal(2, 50_000))["state"] == STATE[name]
+        pytest.skip(reason)  # the candidate is not installed, or not built
+    assert memory.measure(name, equal(2, 50_000)).state == STATE[name]
 
 
 @linux
 def test_the_peak_has_room_for_the_state_of_half_precision_too() -> None:
     name, shape = "bf16-split", equal(1, 4_000_000)
-    reason = why_not(CONTENDERS[name])
+    reason = why_not(CANDIDATES[name])
     if reason:
-        pytest.skip(reason)  # the contender is not installed, or not built
+        pytest.skip(reason)  # the candidate is not installed, or not built
     found = memory.in_child(name, shape)
-    before, peak, state = found["before"], found["peak"], found["state"]
-    assert before is not None
-    assert peak is not None
-    assert state is not None
-    assert peak - before >= 0.95 * state
+    assert found.before is not None
+    assert found.peak is not None
+    assert found.peak - found.before >= 0.95 * found.state
 
 
 @linux
@@ -86,23 +84,21 @@ def test_the_peak_of_a_fresh_process_shows_state_and_temporary_arrays() -> None:
     # 40 MB an array: from 32 MB on a freed one goes back to the system at once.
     shape = equal(1, 10_000_000)
     single = memory.in_child("adam-single", shape)
-    assert single["state"] == 80_000_004
-    before, peak = single["before"], single["peak"]
-    assert before is not None
-    assert peak is not None
+    assert single.state == 80_000_004
+    assert single.peak_per_parameter is not None
     # Two arrays of state, and at least one more for the denominator, of 4 bytes per parameter.
-    assert 12 <= (peak - before) / shape.parameters < 24
+    assert 12 <= single.peak_per_parameter < 24
 
 
 @linux
 def test_what_was_used_before_is_forgotten() -> None:
     """In a fresh process: a large one has holes in its heap that 8 MB fit into."""
     code = (
-        "import json, torch\n"
-        "from adabelief_lab.bench import footprint\n"
+        "import torch\n"
+        "from adabelief_lab.bench import memory\n"
         "from adabelief_lab.bench.models import equal\n"
         "torch.ones(100_000_000).sum()\n"  # 400 MB, freed
-        "print(json.dumps(footprint.measure('adam-fused', equal(1, 1_000_000))))"
+        "print(memory.measure('adam-fused', equal(1, 1_000_000)).model_dump_json())"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = json.loads(ended.stdout)
@@ -117,9 +113,9 @@ def test_a_child_that_fails_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
         memory.in_child("timm", equal(1, 1))
 
 
-def test_the_ceiling_has_no_footprint() -> None:
-    reason = why_not(CONTENDERS["ceiling"])
+def test_the_ceiling_has_no_state() -> None:
+    reason = why_not(CANDIDATES["ceiling"])
     if reason:
-        pytest.skip(reason)  # the contender is not installed, or not built
+        pytest.skip(reason)  # the candidate is not installed, or not built
     with pytest.raises(TypeError, match="ceiling is no optimizer"):
         memory.measure("ceiling", equal(1, 4))

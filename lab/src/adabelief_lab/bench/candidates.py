@@ -1,4 +1,4 @@
-"""Who is measured: torch's Adam and AdamW, other AdaBeliefs, our paths, and the memory itself."""
+"""The candidates: torch's Adam and AdamW, other AdaBeliefs, our paths, and memory itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from adabelief.optimizer import AdaBelief
 
-# So small that parameters stay what they are over thousands of steps; the arithmetic is the same.
+# So small that thousands of steps hardly move the parameters; the arithmetic is the same.
 LR = 1e-6
 
 
@@ -31,17 +31,18 @@ Make = Callable[[list[nn.Parameter]], Stepper]
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One row of a table.
 
     Args:
         name: for `--against` and the record.
         title: for tables.
-        kind: whose it is; "ceiling" is no optimizer.
-        make: from parameters that have gradients.
-        near: its time is near the baseline's: it runs in all rounds, and beside the ceiling.
+        kind: who wrote it; "ceiling" is no optimizer.
+        make: makes it from parameters that have gradients.
+        near: whether its time is near the baseline's: then it runs in all rounds, and beside the
+            ceiling.
         dtype: of its parameters.
-        state: bytes of state per parameter, at most; for planning only.
+        state: bytes of state per parameter at most, to plan what fits into memory.
     """
 
     name: str
@@ -54,10 +55,10 @@ class Contender:
 
 
 class Ceiling:
-    """Nothing but the memory's work of a step: p += e·g, m += e·g, s += e, read and written once.
+    """Only the memory's work of a step: p += e·g, m += e·g, s += e, read and written once.
 
-    28 bytes for each parameter, as the float32 step; no optimizer that keeps m and s in float32
-    can be faster than the machine moves these.
+    These are 28 bytes for each parameter, as in the float32 step. No optimizer that keeps m and s
+    in float32 can be faster than the machine moves them.
     """
 
     def __init__(self, params: Sequence[Tensor]) -> None:
@@ -100,70 +101,61 @@ def _ours(**options: Any) -> Make:
     return lambda params: AdaBelief(params, lr=LR, **options)
 
 
-BASELINE = "adam-fused"
-CEILING = "ceiling"
-OURS = "fused"
-_half = torch.bfloat16
-_small = {"fused": True, "state_dtype": "bfloat16"}
-_tiny = {"fused": True, "state_dtype": "8bit"}
+BASELINE, OURS, CEILING = "adam-fused", "fused", "ceiling"
+_SMALL: dict[str, Any] = {"fused": True, "state_dtype": "bfloat16"}
+_BF16: dict[str, Any] = {"near": True, "dtype": torch.bfloat16}
 
-CONTENDERS = {
-    contender.name: contender
-    for contender in (
-        Contender(BASELINE, "Adam, fused", "torch", _of_torch("Adam", fused=True), near=True),
-        Contender(OURS, "fused", "ours", _ours(fused=True), near=True),
-        Contender(CEILING, "memory ceiling", "ceiling", Ceiling, near=True),
-        Contender("default", "default", "ours", _ours(), near=True),
-        Contender(
-            "bf16-state", "fused, bf16 state", "ours", _ours(**_small),
-            near=True, state=4,
-        ),
-        Contender(
-            "8bit-state", "fused, 8-bit state", "ours", _ours(**_tiny),
+CANDIDATES = {
+    candidate.name: candidate
+    for candidate in (
+        Candidate(BASELINE, "Adam, fused", "torch", _of_torch("Adam", fused=True), near=True),
+        Candidate(OURS, "fused", "ours", _ours(fused=True), near=True),
+        Candidate(CEILING, "memory ceiling", "ceiling", Ceiling, near=True),
+        Candidate("default", "default", "ours", _ours(), near=True),
+        Candidate("bf16-state", "fused, bf16 state", "ours", _ours(**_SMALL), near=True, state=4),
+        Candidate(
+            "8bit-state", "fused, 8-bit state", "ours", _ours(fused=True, state_dtype="8bit"),
             near=True, state=3.1,
         ),
-        Contender(
+        Candidate(
             "bf16-split", "fused, bf16 θ and state, split", "ours",
-            _ours(**_small, master_weights="split"), near=True, dtype=_half, state=6,
+            _ours(**_SMALL, master_weights="split"), state=6, **_BF16,
         ),
-        Contender(
+        Candidate(
             "bf16-stochastic", "fused, bf16 θ and state, stochastic", "ours",
-            _ours(**_small, master_weights="stochastic"), near=True, dtype=_half, state=4,
+            _ours(**_SMALL, master_weights="stochastic"), state=4, **_BF16,
         ),
-        Contender(
+        Candidate(
             "adamw-fused", "AdamW, fused", "torch", _of_torch("AdamW", fused=True), near=True,
         ),
-        Contender("loop", "loop", "ours", _ours(foreach=False, fused=False)),
-        Contender("foreach", "foreach", "ours", _ours(foreach=True, fused=False)),
-        Contender("adam-foreach", "Adam, foreach", "torch", _of_torch("Adam", foreach=True)),
-        Contender("adam-single", "Adam, single", "torch", _of_torch("Adam", foreach=False)),
-        Contender("adamw-foreach", "AdamW, foreach", "torch", _of_torch("AdamW", foreach=True)),
-        Contender("adamw-single", "AdamW, single", "torch", _of_torch("AdamW", foreach=False)),
-        Contender(
+        Candidate("loop", "loop", "ours", _ours(foreach=False, fused=False)),
+        Candidate("foreach", "foreach", "ours", _ours(foreach=True, fused=False)),
+        Candidate("adam-foreach", "Adam, foreach", "torch", _of_torch("Adam", foreach=True)),
+        Candidate("adam-single", "Adam, single", "torch", _of_torch("Adam", foreach=False)),
+        Candidate("adamw-foreach", "AdamW, foreach", "torch", _of_torch("AdamW", foreach=True)),
+        Candidate("adamw-single", "AdamW, single", "torch", _of_torch("AdamW", foreach=False)),
+        Candidate(
             "adabelief-pytorch", "adabelief-pytorch", "peer",
             _of_peer("adabelief_pytorch", print_change_log=False),
         ),
-        Contender("timm", "timm", "peer", _of_peer("timm.optim")),
-        Contender("timm-foreach", "timm, foreach", "peer", _of_peer("timm.optim", foreach=True)),
-        Contender("pytorch-optimizer", "pytorch_optimizer", "peer", _of_peer("pytorch_optimizer")),
-        Contender(
+        Candidate("timm", "timm", "peer", _of_peer("timm.optim")),
+        Candidate("timm-foreach", "timm, foreach", "peer", _of_peer("timm.optim", foreach=True)),
+        Candidate("pytorch-optimizer", "pytorch_optimizer", "peer", _of_peer("pytorch_optimizer")),
+        Candidate(
             "pytorch-optimizer-single", "pytorch_optimizer, single", "peer",
             _of_peer("pytorch_optimizer", foreach=False),
         ),
     )
 }  # fmt: skip
-
-# The distributions that peers come from, for their versions.
-PACKAGES = ("torch", "adabelief-pytorch", "timm", "pytorch_optimizer")
-INSTALL = 'pip install "adabelief[bench]"'
+INSTALL = "pip install adabelief-pytorch pytorch_optimizer timm"
 
 
-def why_not(contender: Contender) -> str:
-    """Why a contender cannot run here, "" if it can: it does two steps on one small tensor."""
-    param = nn.Parameter(torch.ones(4, dtype=contender.dtype))
+def why_not(candidate: Candidate) -> str:
+    """Why a candidate cannot run here, "" if it can: it does two steps on one small tensor."""
+    param = nn.Parameter(torch.ones(4, dtype=candidate.dtype))
     param.grad = torch.ones_like(param)
     try:
-        stepper = contender.make([param])
+        stepper = candidate.make([param])
         stepper.step()
         stepper.step()
     except ModuleNotFoundError as error:
@@ -175,17 +167,30 @@ def why_not(contender: Contender) -> str:
     return ""
 
 
-def contenders(names: Sequence[str]) -> list[Contender]:
+def candidates(names: Sequence[str]) -> list[Candidate]:
     """Those of these names in the table's order, always with the baseline, ours and the ceiling.
 
     Raises:
-        ValueError: there is none of that name; the message has those there are.
+        ValueError: no candidate has that name; the message lists all names.
     """
     for name in names:
-        if name not in CONTENDERS:
-            close = difflib.get_close_matches(name.lower(), CONTENDERS, n=3)
+        if name not in CANDIDATES:
+            close = difflib.get_close_matches(name.lower(), CANDIDATES, n=3)
             hint = f"did you mean {' or '.join(close)}? " if close else ""
-            msg = f"unknown contender {name!r}: {hint}choose from {', '.join(CONTENDERS)}"
+            msg = f"unknown candidate {name!r}: {hint}choose from {', '.join(CANDIDATES)}"
             raise ValueError(msg)
-    wanted = {*names, BASELINE, OURS, CEILING, "default"} if names else set(CONTENDERS)
-    return [contender for name, contender in CONTENDERS.items() if name in wanted]
+    wanted = {*names, BASELINE, OURS, CEILING, "default"} if names else set(CANDIDATES)
+    return [candidate for name, candidate in CANDIDATES.items() if name in wanted]
+
+
+def title(name: str) -> str:
+    """A candidate's title; the name itself if only a record knows it."""
+    known = CANDIDATES.get(name)
+    if known is None:
+        return name
+    return f"AdaBelief, {known.title}" if known.kind == "ours" else known.title
+
+
+def kind(name: str) -> str:
+    """Who wrote the candidate: "torch", "peer", "ours" or "ceiling"."""
+    return CANDIDATES[name].kind if name in CANDIDATES else "peer"

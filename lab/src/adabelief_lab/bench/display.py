@@ -8,16 +8,16 @@ from contextlib import contextmanager
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from adabelief_lab.bench.ratios import Ratio
-from adabelief_lab.bench.record import PARTS, BenchRecord, Heat, Part
-from adabelief_lab.bench.rows import TableRow, heading, overhead, rows, thread_load, title
+from adabelief_lab.bench.candidates import title
+from adabelief_lab.bench.harness import Table
+from adabelief_lab.bench.record import PARTS, BenchRecord
 from adabelief_lab.bench.session import Job
+from adabelief_lab.bench.tables import heading, memory, overhead, rows, times
 
 STYLE = {"ours": "bold", "ceiling": "dim", "torch": "", "peer": ""}
-NOTHING = "–"
 
 
 @contextmanager
@@ -51,89 +51,50 @@ def meter(
 
 def _what(job: Job) -> str:
     if job.part == "memory":
-        return f"memory: {title(job.contenders[0].name)}"
-    return f"{job.part}: {job.model.title}, {len(job.contenders)} contenders"
+        return f"memory: {title(job.candidates[0].name)}"
+    return f"{job.part}: {job.model.title}, {len(job.candidates)} candidates"
 
 
-def tables(record: BenchRecord, width: int) -> Iterator[Table]:
+def tables(record: BenchRecord, width: int) -> Iterator[RichTable]:
     """All that the record has, `width` columns wide at most."""
     for part in PARTS:
         if part == "overhead":
-            yield from _overhead(record, width)
+            name = "A step without arithmetic: one element in each tensor; 1 thread"
+            yield from _shown(name, overhead(record), width)
         elif part == "memory":
-            yield from _memory(record, width)
+            yield from _shown("Memory", memory(record), width)
         else:
             for shape in record.shapes(part):
-                for threads in sorted({h.threads for h in record.heats if h.shape == shape}):
-                    if shape in record.shapes(part, threads):
-                        yield _times(record, part, shape, threads, width)
+                for threads in sorted({one.threads for one in record.timings}):
+                    for timing in record.among(part, shape, threads)[:1]:
+                        found = rows(record, part, shape, threads)
+                        load = record.load(part, shape, threads)
+                        yield from _shown(
+                            heading(timing), times(found), width,
+                            [STYLE[row.kind] for row in found],
+                            f"load average {load[0]:.2f} to {load[1]:.2f}" if load else None,
+                        )  # fmt: skip
 
 
-def _times(record: BenchRecord, part: Part, shape: str, threads: int, width: int) -> Table:
-    table = _table(heading(_first(record, part, shape, threads)), width)
-    heads = ("ms", "× Adam, fused", "quartiles", "of ceiling", "rounds")
-    for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
-    for row in rows(record, part, shape, threads):
-        table.add_row(*cells(row), style=STYLE[row.kind])
-    busy = thread_load(record, part, shape, threads)
-    if busy:
-        table.caption = Text(f"load average {busy[0]:.2f} to {busy[1]:.2f}")
-    return table
-
-
-def _first(record: BenchRecord, part: Part, shape: str, threads: int) -> Heat:
-    return next(
-        heat
-        for heat in record.heats
-        if (heat.part, heat.shape, heat.threads) == (part, shape, threads)
-    )
-
-
-def cells(row: TableRow) -> list[str]:
-    """A row of a table of times, as text."""
-    return [
-        row.title,
-        f"{row.milliseconds:.3g}" if row.milliseconds < 1000 else f"{row.milliseconds:.0f}",
-        f"{row.ratio.median:.2f}",
-        interval(row.ratio),
-        f"{100 * row.of_ceiling.median:.0f} %" if row.of_ceiling else NOTHING,
-        str(row.ratio.rounds),
-    ]
-
-
-def interval(ratio: Ratio) -> str:
-    """The quartiles around a median."""
-    return f"{ratio.low:.2f} to {ratio.high:.2f}"
-
-
-def _overhead(record: BenchRecord, width: int) -> Iterator[Table]:
-    found = overhead(record)
-    if found:
-        table = _table("A step without arithmetic: one element in each tensor; 1 thread", width)
-        for head in ("µs for one tensor", "µs for each further one"):
-            table.add_column(head, justify="right", no_wrap=True)
-        for row in found:
-            table.add_row(row.title, f"{row.call:.1f}", f"{row.tensor:.2f}")
-        yield table
-
-
-def _memory(record: BenchRecord, width: int) -> Iterator[Table]:
-    if record.memory:
-        table = _table("Memory in bytes for each parameter", width)
-        for head in ("state", "state and temporaries at the peak"):
-            table.add_column(head, justify="right", no_wrap=True)
-        for one in record.memory:
-            peak = one.peak_per_parameter
-            shown = NOTHING if peak is None else f"{peak:.1f}"
-            table.add_row(title(one.contender), f"{one.state_per_parameter:.3f}", shown)
-        yield table
-
-
-def _table(name: str, width: int) -> Table:
-    table = Table(
+def _shown(
+    name: str,
+    table: Table | None,
+    width: int,
+    styles: Sequence[str] = (),
+    caption: str | None = None,
+) -> Iterator[RichTable]:
+    """The table for a terminal, if there is one."""
+    if table is None:
+        return
+    shown = RichTable(
         title=Text(name, style="bold"), title_justify="left", caption_justify="left",
-        width=width, box=SIMPLE_HEAD,
+        caption=Text(caption) if caption else None, width=width, box=SIMPLE_HEAD,
     )  # fmt: skip
-    table.add_column("optimizer", overflow="fold", ratio=1)
-    return table
+    for column, head in enumerate(table.heads):
+        if column in table.text:
+            shown.add_column(head, overflow="fold", ratio=1)
+        else:
+            shown.add_column(head, justify="right", no_wrap=True)
+    for number, row in enumerate(table.rows):
+        shown.add_row(*row, style=styles[number] if styles else None)
+    yield shown

@@ -1,10 +1,9 @@
-"""Interleaved, shuffled rounds: who runs against whom, and the clock."""
+"""Interleaved timing of steps: which candidates run in the same rounds, and the clock."""
 
 from __future__ import annotations
 
 import gc
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,113 +11,125 @@ from contextlib import contextmanager
 
 import torch
 
-from adabelief_lab.bench.address_randomisation import Spacers
-from adabelief_lab.bench.candidates import BASELINE, OURS, Contender, Stepper
+from adabelief_lab.bench.address_randomisation import RandomPadding
+from adabelief_lab.bench.candidates import BASELINE, OURS, Candidate, Stepper
+from adabelief_lab.bench.harness import interleaved
+from adabelief_lab.bench.machine import load_average
 from adabelief_lab.bench.models import Model
-from adabelief_lab.bench.record import Heat, Part
-from adabelief_lab.bench.shared_parameters import Arena
+from adabelief_lab.bench.record import Part, Timing
+from adabelief_lab.bench.shared_parameters import SharedParameters
 
 # A time is of several steps where one is short, far above the clock's grain (about 5 µs). A tensor
 # costs about as much as so many parameters.
 WORK, TENSOR, MOST_REPEATS = 4_000_000, 5_000, 10
-# Smaller models find themselves in the cache at the second step in a row: the first is not timed.
+# Smaller models are in the cache at the second step in a row: the first is not timed.
 CACHED = 4_000_000
-# Rounds before everything is put elsewhere.
+# Rounds before all arrays are put elsewhere.
 LAYOUT = 4
 # What an operation on lists of tensors may need for a while, in bytes per parameter.
 TEMPORARY = 20
-Tick = Callable[[], None]
 
 
-def heats(
-    contenders: Sequence[Contender], model: Model, budget: float = math.inf
-) -> list[list[Contender]]:
-    """Divide the contenders so that each part fits into memory; the near ones come first.
+def groups(
+    candidates: Sequence[Candidate], model: Model, budget: float = math.inf
+) -> list[list[Candidate]]:
+    """Divide the candidates into groups that fit into memory; the near ones come first.
 
-    The baseline and ours run in every heat, so that all others are compared with both in the
+    The baseline and ours run in every group, so that all others are compared with both in the
     same rounds.
 
     Args:
-        contenders: those that can run.
+        candidates: those that can run.
         model: whose parameters and gradients they share.
-        budget: bytes there may be in use at a time.
+        budget: bytes that may be in use at a time.
 
     Raises:
-        ValueError: there is one that does not fit even alone.
+        ValueError: a candidate does not fit even alone.
     """
-    anchors = [one for one in contenders if one.name in (BASELINE, OURS)]
-    others = [one for one in contenders if one not in anchors]
-    divided: list[list[Contender]] = []
+    anchors = [one for one in candidates if one.name in (BASELINE, OURS)]
+    others = [one for one in candidates if one not in anchors]
+    divided: list[list[Candidate]] = []
     for near in (True, False):
-        mates = [one for one in others if one.near is near]
+        rest = [one for one in others if one.near is near]
         # Parameters and two sets of gradients, for each dtype.
-        shared = 3 * sum({one.dtype: one.dtype.itemsize for one in (*anchors, *mates)}.values())
+        shared = 3 * sum({one.dtype: one.dtype.itemsize for one in (*anchors, *rest)}.values())
         fixed = shared + sum(one.state for one in anchors) + (0 if near else TEMPORARY)
         room = budget / model.parameters - fixed
-        most = max((one.state for one in mates), default=0)
+        most = max((one.state for one in rest), default=0)
         if room < most:
             need = (fixed + most) * model.parameters / 2**30
             msg = f"{model.name} needs {need:.1f} GiB of memory, got {budget / 2**30:.1f}"
             raise ValueError(msg)
-        while mates:
-            taken: list[Contender] = []
-            while mates and sum(one.state for one in taken) + mates[0].state <= room:
-                taken.append(mates.pop(0))
+        while rest:
+            taken: list[Candidate] = []
+            while rest and sum(one.state for one in taken) + rest[0].state <= room:
+                taken.append(rest.pop(0))
             divided.append([*anchors, *taken])
     return divided or [anchors]
 
 
-def run(
+def measure(
     part: Part,
     model: Model,
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     threads: Sequence[int],
     rounds: int,
-    tick: Tick,
-) -> Iterator[Heat]:
-    """Let them step in turn; one heat for each number of threads, all with the same optimizers.
+    tick: Callable[[], None],
+) -> Iterator[Timing]:
+    """Time steps of a group; one timing for each number of threads, all with the same optimizers.
 
-    After every few rounds all arrays are made anew elsewhere, see `placement`.
+    After every few rounds all arrays are made anew elsewhere, see `address_randomisation`.
 
     Args:
-        part: what the heat is for.
+        part: what the timing is for.
         model: the shapes.
-        contenders: at most as many as fit into memory, see `heats`.
+        candidates: at most as many as fit into memory, see `groups`.
         threads: numbers of threads.
-        rounds: how often each is timed.
+        rounds: how often each candidate is timed.
         tick: called after each round.
 
     Raises:
         RuntimeError: a parameter did not stay finite.
     """
-    shuffle = random.Random(0)
-    work = model.parameters + TENSOR * model.tensors
-    repeats = max(1, min(MOST_REPEATS, WORK // work))
+    sampler = random.Random(0)
+    repeats = max(1, min(MOST_REPEATS, WORK // (model.parameters + TENSOR * model.tensors)))
     layouts = math.ceil(rounds / LAYOUT)
     seconds: dict[int, dict[str, list[float]]] = {
-        number: {one.name: [] for one in contenders} for number in threads
+        number: {one.name: [] for one in candidates} for number in threads
     }
     loads: dict[int, list[float]] = {number: [] for number in threads}
-    for layout in range(layouts):
-        spacers = Spacers(layout)
-        lanes = _lanes(model, contenders, spacers)
+
+    def one_layout(layout: int) -> None:
+        padding = RandomPadding(layout)
+        shared = {
+            dtype: SharedParameters(model, dtype, padding)
+            for dtype in dict.fromkeys(one.dtype for one in candidates)
+        }
+        timers = {}
+        for one in candidates:
+            padding.add()
+            stepper = one.make(shared[one.dtype].params)
+            stepper.step()  # makes the state, where chance puts it
+            timers[one.name] = _timer(stepper, shared[one.dtype], model, repeats)
         here = rounds // layouts + (layout < rounds % layouts)
         for number in threads:
+
+            def round_ended(number: int = number) -> None:
+                load = load_average()
+                loads[number] += [] if load is None else [load]
+                tick()
+
             with _quiet(number):
-                # One round more, before, warms everything up.
-                for counts in (False, *[True] * here):
-                    for name in shuffle.sample(list(lanes), len(lanes)):
-                        took = _time(*lanes[name], model.parameters < CACHED, repeats, number)
-                        if counts:
-                            seconds[number][name].append(took)
-                    if counts:
-                        loads[number] += _load()
-                        tick()
-        for _, arena in lanes.values():
-            arena.check()
-        del lanes, spacers, arena
+                found = interleaved(timers, here, sampler=sampler, tick=round_ended)
+            for name, own in found.items():
+                seconds[number][name] += own
+        for parameters in shared.values():
+            parameters.check()
+
+    for layout in range(layouts):
+        one_layout(layout)  # a function, so that its arrays are gone before the next ones are made
     for number in threads:
-        yield Heat(
+        yield Timing(
             part=part,
             shape=model.name,
             tensors=model.tensors,
@@ -136,38 +147,33 @@ def run(
         )
 
 
-def _lanes(
-    model: Model, contenders: Sequence[Contender], spacers: Spacers
-) -> dict[str, tuple[Stepper, Arena]]:
-    """Every contender with the parameters it steps, and its state where chance put it."""
-    dtypes = dict.fromkeys(one.dtype for one in contenders)
-    arenas = {dtype: Arena(model, dtype, spacers) for dtype in dtypes}
-    lanes = {}
-    for one in contenders:
-        spacers.add()
-        lanes[one.name] = (one.make(arenas[one.dtype].params), arenas[one.dtype])
-        lanes[one.name][0].step()  # makes the state
-    return lanes
+def _timer(
+    stepper: Stepper, shared: SharedParameters, model: Model, repeats: int
+) -> Callable[[int], float]:
+    """What measures the seconds of one step.
 
+    One thread is timed by its own CPU time, which is free of whatever else the machine does.
+    """
 
-def _time(stepper: Stepper, arena: Arena, lead_in: bool, repeats: int, threads: int) -> float:
-    """Seconds of one step. A thread's own CPU time is free of whatever else the machine does."""
-    clock = time.thread_time if threads == 1 else time.perf_counter
-    total = 0.0
-    if lead_in:
-        arena.turn()
-        stepper.step()
-    for _ in range(repeats):
-        arena.turn()
-        start = clock()
-        stepper.step()
-        total += clock() - start
-    return total / repeats
+    def seconds(_: int) -> float:
+        clock = time.thread_time if torch.get_num_threads() == 1 else time.perf_counter
+        total = 0.0
+        if model.parameters < CACHED:
+            shared.turn()
+            stepper.step()
+        for _ in range(repeats):
+            shared.turn()
+            start = clock()
+            stepper.step()
+            total += clock() - start
+        return total / repeats
+
+    return seconds
 
 
 @contextmanager
 def _quiet(threads: int) -> Iterator[None]:
-    """So many threads, and no garbage collection in somebody's step."""
+    """So many threads, and no garbage collection within a step."""
     before, collecting = torch.get_num_threads(), gc.isenabled()
     torch.set_num_threads(threads)
     gc.collect()
@@ -178,11 +184,3 @@ def _quiet(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
         if collecting:
             gc.enable()
-
-
-def _load() -> list[float]:
-    """The load average of the last minute, in hundredths; empty where there is none."""
-    try:
-        return [round(os.getloadavg()[0], 2)]
-    except (AttributeError, OSError):
-        return []

@@ -11,14 +11,14 @@ from typing import Any
 
 import torch
 
-from adabelief_lab.bench.candidates import PACKAGES
-
+# The distributions that candidates come from.
+PACKAGES = ("torch", "adabelief-pytorch", "timm", "pytorch_optimizer")
 CPU = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def machine() -> dict[str, Any]:
     """Facts that may change a time, as far as the system tells them."""
-    memory = _memory("MemTotal")
+    memory = proc_bytes("meminfo", "MemTotal")
     return {
         "cores": cores(),
         "memory_gib": None if memory is None else round(memory / 2**30, 1),
@@ -37,9 +37,14 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def load_average() -> float | None:
+    """The machine's load average of the last minute; None where the system does not tell."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
 def free_memory() -> float:
     """Bytes that can be used without swapping; infinite where the system does not tell."""
-    free = _memory("MemAvailable")
+    free = proc_bytes("meminfo", "MemAvailable")
     return float("inf") if free is None else float(free)
 
 
@@ -51,12 +56,13 @@ def _isa() -> str | None:
         return None
 
 
-def _memory(key: str) -> int | None:
+def proc_bytes(file: str, key: str) -> int | None:
+    """A size from one of Linux's accounts, such as `VmRSS` of "self/status"; None elsewhere."""
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        lines = (Path("/proc") / file).read_text().splitlines()
     except OSError:
         return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(key)), None)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:")), None)
 
 
 def _caches() -> Iterator[tuple[str, str]]:

@@ -1,11 +1,10 @@
 """Memory: bytes of an optimizer's state, and the peak of a fresh process that steps with it.
 
-python -m adabelief_lab.bench.memory CONTENDER SHAPE    # one JSON object on stdout
+python -m adabelief_lab.bench.memory CANDIDATE SHAPE    # one JSON object on stdout
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,11 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adabelief_lab.bench.candidates import CONTENDERS, why_not
+from adabelief_lab.bench.candidates import CANDIDATES, why_not
+from adabelief_lab.bench.machine import proc_bytes
 from adabelief_lab.bench.models import Model, model
-from adabelief_lab.bench.shared_parameters import Arena
+from adabelief_lab.bench.record import MemoryUse
+from adabelief_lab.bench.shared_parameters import SharedParameters
 
-PROC = Path("/proc/self")
 STEPS = 3
 
 
@@ -46,50 +46,63 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(inner)
 
 
-def measure(name: str, shape: Model) -> dict[str, int | None]:
+def measure(name: str, shape: Model) -> MemoryUse:
     """Bytes of state, resident memory before and at the peak, in this process.
 
-    The peak since now is Linux's to tell (`VmHWM`, after `clear_refs`); elsewhere both are None.
-    ru_maxrss would not do: a child begins with that of its parent.
+    Only Linux tells the peak since now; elsewhere the last two are None.
     """
-    contender = CONTENDERS[name]
-    reason = why_not(contender)  # also imports what it imports
+    candidate = CANDIDATES[name]
+    reason = why_not(candidate)  # also imports what it imports
     if reason:
         raise RuntimeError(reason)
     torch.set_num_threads(1)
-    arena = Arena(shape, contender.dtype)
-    before = _status("VmRSS") if _forget_peak() else None
-    optimizer = contender.make(arena.params)
+    shared = SharedParameters(shape, candidate.dtype)
+    before = resident() if forget_peak() else None
+    optimizer = candidate.make(shared.params)
     for _ in range(STEPS):
-        arena.turn()
+        shared.turn()
         optimizer.step()
-    peak = _status("VmHWM") if before is not None else None
+    most = peak() if before is not None else None
     if not isinstance(optimizer, torch.optim.Optimizer):
         msg = f"{name} is no optimizer: it has no state"
         raise TypeError(msg)
-    return {"state": state_bytes(optimizer), "before": before, "peak": peak}
+    return MemoryUse(
+        candidate=name,
+        shape=shape.name,
+        parameters=shape.parameters,
+        state=state_bytes(optimizer),
+        peak=most,
+        before=before,
+    )
 
 
-def _forget_peak() -> bool:
+def forget_peak() -> bool:
     """Let the largest resident memory start again from now; whether that is possible."""
     try:
-        (PROC / "clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return False
     return True
 
 
-def _status(key: str) -> int:
-    """A size in bytes from the kernel's account of this process."""
-    lines = (PROC / "status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{key}:"))
+def resident() -> int:
+    """Bytes of this process that are in memory now."""
+    return proc_bytes("self/status", "VmRSS") or 0
 
 
-def in_child(name: str, shape: Model) -> dict[str, int | None]:
+def peak() -> int:
+    """Most bytes of this process that were in memory, since `forget_peak` or its start.
+
+    ru_maxrss would not do: a child process begins with the number of its parent.
+    """
+    return proc_bytes("self/status", "VmHWM") or 0
+
+
+def in_child(name: str, shape: Model) -> MemoryUse:
     """`measure` in a process of its own.
 
     Raises:
-        RuntimeError: it did not end well; the message is the last line it said.
+        RuntimeError: the process failed; the message has the last line of its stderr.
     """
     child = subprocess.run(
         [sys.executable, "-m", "adabelief_lab.bench.memory", name, shape.name],
@@ -101,8 +114,8 @@ def in_child(name: str, shape: Model) -> dict[str, int | None]:
         said = child.stderr.strip().splitlines() or [f"code {child.returncode}"]
         msg = f"the process that measured {name}'s memory failed: {said[-1]}"
         raise RuntimeError(msg)
-    return json.loads(child.stdout)
+    return MemoryUse.model_validate_json(child.stdout)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(sys.argv[1], model(sys.argv[2]))) + "\n")
+    sys.stdout.write(measure(sys.argv[1], model(sys.argv[2])).model_dump_json() + "\n")

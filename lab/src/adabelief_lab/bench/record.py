@@ -1,29 +1,28 @@
-"""What a benchmark leaves: every time of every round, and the machine; the rest is derived."""
+"""What `adabelief bench` leaves: every time of every round, and the machine. All else follows."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from adabelief_lab.bench.ratios import Ratio, paired
+from adabelief_lab.bench.harness import Ratio, json_text, paired
 
 Part = Literal["speed", "overhead", "paths", "memory"]
 PARTS: tuple[Part, ...] = ("speed", "overhead", "paths", "memory")
 
 
-class Heat(BaseModel):
-    """Contenders that ran against each other: the same rounds, one process, shared parameters.
+class Timing(BaseModel):
+    """Times of candidates in the same rounds of one process, on shared parameters.
 
     Args:
         clock: "thread CPU time" with one thread, "wall time" with more.
         repeats: steps in each time.
-        layouts: how often everything was made anew elsewhere in memory.
+        layouts: how often all arrays were made anew elsewhere in memory.
         load: the machine's load average (one minute), smallest and largest over the rounds;
-            None where the system has none.
-        seconds: contender -> seconds of one step, one number for each round.
+            None where the system does not tell.
+        seconds: candidate -> seconds of one step, one number for each round.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,12 +44,12 @@ class Heat(BaseModel):
         return len(next(iter(self.seconds.values())))
 
     def ratio(self, name: str, baseline: str) -> Ratio:
-        """How much longer one took than another, in the same rounds."""
+        """How much longer one candidate took than another, in the same rounds."""
         return paired(self.seconds[name], self.seconds[baseline])
 
 
-class Footprint(BaseModel):
-    """What one contender needs in memory, in a fresh process.
+class MemoryUse(BaseModel):
+    """What one candidate needs in memory, in a fresh process.
 
     Args:
         state: bytes of the tensors in the optimizer's state.
@@ -61,7 +60,7 @@ class Footprint(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    contender: str
+    candidate: str
     shape: str
     parameters: int
     state: int
@@ -85,64 +84,65 @@ class BenchRecord(BaseModel):
     """One run of `adabelief bench`.
 
     Args:
-        complete: whether it came to its end; what a stopped one has is good, but not all.
-        left_out: contender -> why it could not run.
+        complete: whether it came to its end; a record that was stopped is good, but not all.
+        left_out: candidate -> why it could not run.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2  # format 1 had other names for timings and candidates
     command: str
     started: str
     finished: str = ""
     complete: bool = False
     machine: dict[str, Any]
     left_out: dict[str, str] = {}
-    heats: list[Heat] = []
-    memory: list[Footprint] = []
+    timings: list[Timing] = []
+    memory: list[MemoryUse] = []
 
-    def heat(self, part: Part, shape: str, threads: int, *names: str) -> Heat | None:
-        """The heat with the most rounds in which all of these ran, if there is one."""
+    def among(self, part: Part, shape: str, threads: int) -> list[Timing]:
+        """All timings of that part on that shape with so many threads."""
+        wanted = (part, shape, threads)
+        return [one for one in self.timings if (one.part, one.shape, one.threads) == wanted]
+
+    def timing(self, part: Part, shape: str, threads: int, *names: str) -> Timing | None:
+        """The timing with the most rounds in which all of these ran, if there is one."""
         those = [
-            heat
-            for heat in self.heats
-            if (heat.part, heat.shape, heat.threads) == (part, shape, threads)
-            and heat.seconds.keys() >= set(names)
+            one for one in self.among(part, shape, threads) if one.seconds.keys() >= set(names)
         ]
-        return max(those, key=lambda heat: heat.rounds, default=None)
+        return max(those, key=lambda one: one.rounds, default=None)
 
     def ratio(self, part: Part, shape: str, threads: int, name: str, baseline: str) -> Ratio | None:
         """How much longer one took than another, or None if they never ran together."""
-        heat = self.heat(part, shape, threads, name, baseline)
-        return heat.ratio(name, baseline) if heat else None
+        found = self.timing(part, shape, threads, name, baseline)
+        return found.ratio(name, baseline) if found else None
 
-    def footprint(self, name: str) -> Footprint | None:
-        """What a contender needs in memory, if that was measured."""
-        return next((one for one in self.memory if one.contender == name), None)
+    def names(self, part: Part, shape: str, threads: int) -> list[str]:
+        """Candidates that ran there, each once."""
+        ran = (name for one in self.among(part, shape, threads) for name in one.seconds)
+        return list(dict.fromkeys(ran))
+
+    def load(self, part: Part, shape: str, threads: int) -> tuple[float, float] | None:
+        """Smallest and largest load average over all timings there."""
+        loads = [load for one in self.among(part, shape, threads) for load in one.load or ()]
+        return (min(loads), max(loads)) if loads else None
+
+    def memory_of(self, name: str) -> MemoryUse | None:
+        """What a candidate needs in memory, if that was measured."""
+        return next((one for one in self.memory if one.candidate == name), None)
 
     def shapes(self, part: Part, threads: int | None = None) -> list[str]:
         """Shapes in the order they ran."""
-        there = [h for h in self.heats if h.part == part and threads in (None, h.threads)]
-        return list(dict.fromkeys(heat.shape for heat in there))
+        there = [one for one in self.timings if one.part == part and threads in (None, one.threads)]
+        return list(dict.fromkeys(one.shape for one in there))
 
     def threads(self) -> list[int]:
         """Numbers of threads of the speed part, in order."""
-        return sorted({heat.threads for heat in self.heats if heat.part == "speed"})
+        return sorted({one.threads for one in self.timings if one.part == "speed"})
 
     def json_text(self) -> str:
-        """As JSON, one line for each contender's times."""
-        return _compact(self.model_dump(mode="json")) + "\n"
-
-
-def _compact(value: Any, depth: int = 0) -> str:
-    """JSON indented by one, lists of numbers on one line: it is read and compared by people."""
-    pad, end = "\n" + " " * (depth + 1), "\n" + " " * depth
-    if isinstance(value, dict) and value:
-        inner = [f"{json.dumps(key)}: {_compact(one, depth + 1)}" for key, one in value.items()]
-        return "{" + pad + f",{pad}".join(inner) + end + "}"
-    if isinstance(value, list) and any(isinstance(one, (dict, list)) for one in value):
-        return "[" + pad + f",{pad}".join(_compact(one, depth + 1) for one in value) + end + "]"
-    return json.dumps(value)
+        """As JSON, one line for each candidate's times."""
+        return json_text(self.model_dump(mode="json"))
 
 
 def read_record(path: Path) -> BenchRecord:

@@ -1,22 +1,32 @@
-"""A benchmark from its options to its record: what is to be run, and the running of it."""
+"""`adabelief bench` from its options to its record: what is to be measured, and the measuring."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any
 
-from adabelief_lab.bench.candidates import BASELINE, CEILING, OURS, Contender, why_not
-from adabelief_lab.bench.interleaved_timing import CACHED, heats, run
-from adabelief_lab.bench.machine import free_memory
+from adabelief_lab.bench.candidates import (
+    BASELINE,
+    CANDIDATES,
+    CEILING,
+    OURS,
+    Candidate,
+    candidates,
+    why_not,
+)
+from adabelief_lab.bench.interleaved_timing import CACHED, groups, measure
+from adabelief_lab.bench.machine import cores, free_memory, machine
 from adabelief_lab.bench.memory import in_child
-from adabelief_lab.bench.models import MODELS, Model, equal
-from adabelief_lab.bench.record import PARTS, BenchRecord, Footprint, Part
+from adabelief_lab.bench.models import MODELS, Model, equal, model
+from adabelief_lab.bench.record import PARTS, BenchRecord, Part
 
 ROUNDS, QUICK_ROUNDS = 40, 3
 QUICK_MODELS = (equal(364, 1_024), equal(1_000, 64))
 QUICK_PARTS: tuple[Part, ...] = ("speed", "overhead")
-# One tensor and many, of one element each: a call, and what every tensor adds to it.
+# One tensor and many, of one element each: the cost of a call, and what every tensor adds to it.
 OVERHEAD = (equal(1, 1), equal(364, 1))
 # About a million parameters, which a cache may hold, and sixteen million, which it does not, in
 # fewer and fewer tensors: where the loop overtakes foreach.
@@ -25,7 +35,7 @@ PATHS = tuple(
     for total, sizes in ((20, range(10, 19)), (24, (10, 12, 13, 14, 16)))
     for size in sizes
 )
-PATHS_CONTENDERS = (BASELINE, OURS, "loop", "foreach")
+PATHS_CANDIDATES = (BASELINE, OURS, "loop", "foreach")
 MEMORY = MODELS["resnet34"]
 # Leave memory to others: swapping would be measured as stepping.
 MOST_MEMORY, SHARE_OF_FREE = 10e9, 0.6
@@ -33,11 +43,11 @@ MOST_MEMORY, SHARE_OF_FREE = 10e9, 0.6
 
 @dataclass(frozen=True)
 class Job:
-    """A heat to be run, or with part "memory" one contender's footprint."""
+    """A group of candidates to be timed, or with part "memory" one candidate to be measured."""
 
     part: Part
     model: Model
-    contenders: tuple[Contender, ...]
+    candidates: tuple[Candidate, ...]
     threads: tuple[int, ...] = (1,)
     rounds: int = 1
 
@@ -54,7 +64,7 @@ class Plan:
     Args:
         models: for the part "speed".
         threads: likewise; the other parts run with one.
-        rounds: for contenders whose time is near the baseline's; others have a quarter.
+        rounds: for candidates whose time is near the baseline's; others have a quarter.
         parts: some of PARTS.
     """
 
@@ -63,61 +73,125 @@ class Plan:
     rounds: int = ROUNDS
     parts: Sequence[Part] = PARTS
 
-    def jobs(self, contenders: Sequence[Contender], budget: float = math.inf) -> list[Job]:
-        """All that is to be done, in order, with these contenders.
+    @classmethod
+    def of(
+        cls,
+        shapes: str | None = None,
+        threads: str | None = None,
+        rounds: int | None = None,
+        quick: bool = False,
+    ) -> Plan:
+        """The plan that these options ask for; None where an option was not given.
+
+        Args:
+            shapes: names of models, separated by commas.
+            threads: numbers, likewise.
+            rounds: of the candidates whose time is near the baseline's.
+            quick: small shapes, one thread, few rounds.
+
+        Raises:
+            ValueError: a shape is unknown, or a number of threads is out of range.
+        """
+        plan = cls(threads=range(1, min(2, cores()) + 1))
+        if quick:
+            plan = cls(QUICK_MODELS, (1,), QUICK_ROUNDS, QUICK_PARTS)
+        if shapes is not None:
+            models = [model(name) for name in split("shapes", shapes)]
+            plan = replace(plan, models=models, parts=("speed",))
+        if threads is not None:
+            plan = replace(plan, threads=_threads(threads))
+        return plan if rounds is None else replace(plan, rounds=rounds)
+
+    def jobs(self, candidates: Sequence[Candidate], budget: float = math.inf) -> list[Job]:
+        """All that is to be done, in order, with these candidates.
 
         Raises:
             ValueError: a model does not fit into `budget` bytes.
         """
-        return [job for part in self.parts for job in self._jobs(part, contenders, budget)]
+        return [job for part in self.parts for job in self._jobs(part, candidates, budget)]
 
-    def _jobs(self, part: Part, contenders: Sequence[Contender], budget: float) -> Iterator[Job]:
-        optimizers = tuple(one for one in contenders if one.name != CEILING)
+    def _jobs(self, part: Part, candidates: Sequence[Candidate], budget: float) -> Iterator[Job]:
+        optimizers = tuple(one for one in candidates if one.name != CEILING)
+        # Candidates that are several times slower: their ratios need fewer rounds.
+        fewer = min(self.rounds, max(QUICK_ROUNDS, math.ceil(self.rounds / 4)))
         if part == "memory":
-            for one in optimizers:
-                yield Job(part, MEMORY, (one,))
-            return
-        if part == "overhead":
-            for model in OVERHEAD:
-                yield Job(part, model, optimizers, rounds=self.rounds)
-            return
-        if part == "paths":
-            some = tuple(one for one in contenders if one.name in PATHS_CONTENDERS)
-            for model in PATHS:
-                yield Job(part, model, some, rounds=self._fewer)
-            return
-        for model in self.models:
-            # Arrays that fit into a cache are not limited by memory: nothing to compare with.
-            some = optimizers if model.parameters < CACHED else tuple(contenders)
-            for number, heat in enumerate(heats(some, model, budget)):
-                near = number == 0 or any(one.near for one in heat if one.name not in _ANCHORS)
-                rounds = self.rounds if near else self._fewer
-                yield Job(part, model, tuple(heat), tuple(self.threads), rounds)
-
-    @property
-    def _fewer(self) -> int:
-        """Rounds of those who are several times slower: their ratios need fewer."""
-        return min(self.rounds, max(QUICK_ROUNDS, math.ceil(self.rounds / 4)))
+            yield from (Job(part, MEMORY, (one,)) for one in optimizers)
+        elif part == "overhead":
+            yield from (Job(part, model, optimizers, rounds=self.rounds) for model in OVERHEAD)
+        elif part == "paths":
+            some = tuple(one for one in candidates if one.name in PATHS_CANDIDATES)
+            yield from (Job(part, model, some, rounds=fewer) for model in PATHS)
+        else:
+            for model in self.models:
+                # Arrays that fit into a cache are not limited by memory: no ceiling for them.
+                some = optimizers if model.parameters < CACHED else tuple(candidates)
+                for number, group in enumerate(groups(some, model, budget)):
+                    others = [one for one in group if one.name not in (BASELINE, OURS)]
+                    near = number == 0 or any(one.near for one in others)
+                    rounds = self.rounds if near else fewer
+                    yield Job(part, model, tuple(group), tuple(self.threads), rounds)
 
 
-_ANCHORS = (BASELINE, OURS)
+def split(option: str, text: str) -> list[str]:
+    """The words between commas, each once.
+
+    Raises:
+        ValueError: there is none.
+    """
+    words = list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not words:
+        msg = f"--{option} must name at least one, got {text!r}"
+        raise ValueError(msg)
+    return words
 
 
-def sort_out(contenders: Sequence[Contender]) -> tuple[list[Contender], dict[str, str]]:
-    """Those that can run here, and why the others cannot."""
-    reasons = {one.name: why_not(one) for one in contenders}
-    can = [one for one in contenders if not reasons[one.name]]
+def _threads(text: str) -> list[int]:
+    words = split("threads", text)
+    for word in words:
+        if not (word.isascii() and word.isdigit() and 1 <= int(word) <= cores()):
+            msg = f"--threads must be in 1..{cores()}, the processors of this machine, got {word}"
+            raise ValueError(msg)
+    return [int(word) for word in words]
+
+
+def sort_out(wanted: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, str]]:
+    """The candidates that can run here, and why the others cannot."""
+    reasons = {one.name: why_not(one) for one in wanted}
+    can = [one for one in wanted if not reasons[one.name]]
     return can, {name: reason for name, reason in reasons.items() if reason}
 
 
-def budget() -> float:
-    """Bytes that a heat may use on this machine now."""
-    return min(MOST_MEMORY, SHARE_OF_FREE * free_memory())
+def prepare(
+    plan: Plan, against: str | None, facts: Mapping[str, Any], command: str
+) -> tuple[BenchRecord, list[Job]]:
+    """A record without times, and the jobs that will fill it.
+
+    Args:
+        plan: what is to be measured.
+        against: names of candidates, separated by commas; None for all that can run.
+        facts: of the environment; the machine's are added.
+        command: what was typed, for the record.
+
+    Raises:
+        ValueError: a name is unknown, a candidate that was asked for cannot run, or a model does
+            not fit into memory.
+    """
+    asked = [] if against is None else split("against", against)
+    can, left_out = sort_out(candidates(asked) if asked else list(CANDIDATES.values()))
+    for name in (BASELINE, *sorted(asked)):
+        if name in left_out:
+            msg = f"{name} cannot run here: {left_out[name]}"
+            raise ValueError(msg)
+    jobs = plan.jobs(can, min(MOST_MEMORY, SHARE_OF_FREE * free_memory()))
+    record = BenchRecord(
+        command=command, started=_now(), machine={**facts, **machine()}, left_out=left_out
+    )
+    return record, jobs
 
 
-def execute(
-    jobs: Sequence[Job],
+def fill(
     record: BenchRecord,
+    jobs: Sequence[Job],
     begin: Callable[[Job], None],
     tick: Callable[[], None],
     save: Callable[[], None],
@@ -125,8 +199,8 @@ def execute(
     """Run the jobs into the record.
 
     Args:
+        record: gets timings and memory as they are finished.
         jobs: from `Plan.jobs`.
-        record: gets heats and footprints as they are finished.
         begin: called before each job.
         tick: called `Job.ticks` times for each job.
         save: called whenever the record has grown.
@@ -137,19 +211,16 @@ def execute(
     for job in jobs:
         begin(job)
         if job.part == "memory":
-            found = in_child(job.contenders[0].name, job.model)
-            footprint = Footprint(
-                contender=job.contenders[0].name,
-                shape=job.model.name,
-                parameters=job.model.parameters,
-                state=found["state"] or 0,
-                peak=found["peak"],
-                before=found["before"],
-            )
-            record.memory.append(footprint)
+            record.memory.append(in_child(job.candidates[0].name, job.model))
             tick()
             save()
             continue
-        for heat in run(job.part, job.model, job.contenders, job.threads, job.rounds, tick):
-            record.heats.append(heat)
+        for one in measure(job.part, job.model, job.candidates, job.threads, job.rounds, tick):
+            record.timings.append(one)
             save()
+    record.finished, record.complete = _now(), True
+    save()
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

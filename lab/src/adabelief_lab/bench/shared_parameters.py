@@ -1,7 +1,7 @@
-"""Parameters and gradients that all contenders share; each has its own state only.
+"""Parameters and gradients that all candidates share; each candidate has only its own state.
 
-So the largest model fits into memory with many contenders, and nobody finds data in the cache
-that another would not.
+So the largest model fits into memory with many candidates, and no candidate finds data in the
+cache that another would not find.
 """
 
 from __future__ import annotations
@@ -9,28 +9,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from adabelief_lab.bench.address_randomisation import Spacers
+from adabelief_lab.bench.address_randomisation import RandomPadding
 from adabelief_lab.bench.models import Model
 
 SEED = 0
 
 
-class Arena:
+class SharedParameters:
     """The parameters of a model in one dtype, and two sets of gradients that take turns.
 
-    Two, because a gradient that never changes is predicted ever better: g − m and with it s
-    would vanish, and steps grow, as in no training. With g₁, g₂, g₁, ... the residual stays
-    about (g₁ − g₂)/2 for ever. All values are normal deviates: neither denormal nor infinite.
+    There are two sets because a gradient that never changes is predicted ever better: g − m and
+    with it s would vanish, and steps would grow, as in no training. With g₁, g₂, g₁, ... the
+    residual stays about (g₁ − g₂)/2. All values are normal deviates: neither denormal nor infinite.
     """
 
     def __init__(
-        self, model: Model, dtype: torch.dtype = torch.float32, spacers: Spacers | None = None
+        self, model: Model, dtype: torch.dtype = torch.float32, padding: RandomPadding | None = None
     ) -> None:
         generator = torch.Generator().manual_seed(SEED)
 
         def normal() -> list[Tensor]:
-            if spacers is not None:
-                spacers.add()
+            if padding is not None:
+                padding.add()
             return [torch.randn(shape, generator=generator, dtype=dtype) for shape in model.shapes]
 
         self.params = [nn.Parameter(tensor) for tensor in normal()]

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adabelief_lab.bench.command import Request, fill, prepare
-from adabelief_lab.bench.display import tables
+from adabelief_lab.bench.display import meter, tables
+from adabelief_lab.bench.session import Plan, fill, prepare
 from adabelief_lab.cli.console import INTERRUPTED, WIDTH, command, console, errors, explained
 from adabelief_lab.common.atomic_files import replace
 from adabelief_lab.common.environment import environment
@@ -19,8 +19,9 @@ def bench(
     shapes: Annotated[
         str | None,
         typer.Option(
-            help="Whose parameters: 16m, resnet34, densenet121, gpt2, or TENSORSxELEMENTS such as "
-            "364x1024; separated by commas. If given, nothing but their steps is measured.",
+            help="Models whose parameters are stepped: 16m, resnet34, densenet121, gpt2, or "
+            "TENSORSxELEMENTS such as 364x1024; separated by commas. With this option only their "
+            "steps are timed.",
         ),
     ] = None,
     threads: Annotated[
@@ -28,17 +29,17 @@ def bench(
     ] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(min=1, help="Rounds; contenders that are several times slower have fewer."),
+        typer.Option(min=1, help="Rounds. Candidates that are several times slower have fewer."),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            help="Others, such as timm,adam-foreach, and other paths of ours, such as loop. "
-            "All that are installed if not given.",
+            help="Optimizers to compare with, such as timm,adam-foreach, and other paths of ours, "
+            "such as loop; separated by commas. Default: all that are installed.",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A file for all times of all rounds, as JSON.")
+        Path | None, typer.Option(help="A JSON file for the times of all rounds.")
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Small shapes, one thread, few rounds: seconds.")
@@ -46,15 +47,16 @@ def bench(
 ) -> None:
     """Time a step beside torch's Adam, other AdaBeliefs, and memory itself.
 
-    All take turns in one process, in shuffled rounds; shown are median and quartiles of the
-    ratios to torch.optim.Adam(fused=True) within a round, so that what else the machine does
-    falls out. One thread is timed by its own CPU time, more by the wall's. Without --shapes also
-    a step without arithmetic, our paths by size of tensor, and memory.
+    All candidates take turns in one process, in shuffled rounds. The tables show the median and
+    the quartiles of the ratios to torch.optim.Adam(fused=True) within a round: what else slows the
+    machine falls out of them. One thread is timed by its own CPU time, several by wall time.
+    Without --shapes the command also times a step without arithmetic and our paths by size of
+    tensor, and measures memory.
     """
     with explained():
         try:
-            request = Request(shapes, threads, rounds, against, quick)
-            record, jobs = prepare(request, environment(), command())
+            plan = Plan.of(shapes, threads, rounds, quick)
+            record, jobs = prepare(plan, against, environment(), command())
         except ValueError as error:
             raise LabError(str(error)) from None
         for name, reason in record.left_out.items():
@@ -67,7 +69,8 @@ def bench(
         save()  # a file that cannot be written is found before the work is done
         stopped = False
         try:
-            fill(record, jobs, errors, save)
+            with meter(errors, jobs) as (begin, tick):
+                fill(record, jobs, begin, tick, save)
         except KeyboardInterrupt:
             stopped = True
         except RuntimeError as error:
@@ -77,5 +80,5 @@ def bench(
         if out:
             console.print(f"Record: {out}", soft_wrap=True, highlight=False)
         if stopped:
-            errors.print("\nStopped: this is what was measured so far.", highlight=False)
+            errors.print("\nStopped: the tables show what was measured so far.", highlight=False)
             raise typer.Exit(INTERRUPTED)
