@@ -212,7 +212,7 @@ def simulated(size: int, scratch: Path) -> dict[str, dict[str, float]]:
     """Cost of every command on a study of that many simulated runs."""
     root = scratch / f"study-{size}"
     declared, store = study(size), Store(root)
-    found = {"plan": fresh(["plan", *options(size), "--out", str(root)], scratch)}
+    found = {"plan": fresh(["compare", *options(size), "--dry-run", "--out", str(root)], scratch)}
     store.open(declared)
     found["status_0"] = fresh(["status", str(root)], scratch)
     driver = subprocess.run(
@@ -342,7 +342,7 @@ def measure(sizes: list[int], count: int, scratch: Path) -> dict[str, Any]:
 
 
 COMMANDS = {
-    "plan": "`plan`",
+    "plan": "`compare --dry-run`",
     "status_0": "`status`, nothing finished",
     "status_tuned": "`status`, tuning finished",
     "status_100": "`status`, all finished",

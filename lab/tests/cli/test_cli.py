@@ -95,6 +95,10 @@ def test_a_study_whose_runs_all_diverge_still_reports(tmp_path: Path) -> None:
         (["--engine", "ray", "--workers", "2"], "--workers belongs to --engine local, got"),
         ([f"{TINY}:nothing"], "named 'nothing', it has nothing of that name"),
         ([f"{TINY}:wrong_task", "--preset", "smoke"], "build must return a Task, got int 3"),
+        (
+            [f"{TINY}:wrong_task", "--preset", "smoke", "--dry-run"],
+            "build must return a Task, got int 3",
+        ),
     ],
 )
 def test_wrong_requests_are_explained_and_leave_nothing(
@@ -147,10 +151,11 @@ def test_without_the_extra_the_command_says_what_to_install() -> None:
         assert 'pip install "adabelief[report]"' in refused
 
 
-def test_plan_shows_what_would_run_and_runs_nothing(tmp_path: Path) -> None:
+def test_dry_run_shows_what_would_run_and_runs_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = ["plan", f"{TINY}:workload", "--preset", "smoke", "--against", "adamw,sgd"]
-    planned = json.loads(runner.invoke(app, [*arguments, "--out", str(out), "--json"]).stdout)
+    arguments = ["compare", f"{TINY}:workload", "--preset", "smoke", "--against", "adamw,sgd"]
+    arguments = [*arguments, "--out", str(out), "--dry-run"]
+    planned = json.loads(runner.invoke(app, [*arguments, "--json"]).stdout)
     assert [(row["optimizer"], row["trials"], row["seeds"]) for row in planned["optimizers"]] == [
         ("adabelief", 2, 2),
         ("adamw", 2, 2),
@@ -158,16 +163,20 @@ def test_plan_shows_what_would_run_and_runs_nothing(tmp_path: Path) -> None:
     ]
     assert (planned["runs"], planned["finished"]) == (12, 0)
     assert planned["seconds_left"] >= planned["seconds_per_run"] > 0
-    assert not out.exists()
     shown = words(runner.invoke(app, [*arguments, "--search", "paper"]).stdout)
     assert "beta1, lr, weight_decay" in shown
     assert f"{1 + 100 + 5 + 3 * 2} runs of 30 steps" in shown
+    on_ray = [*arguments, "--engine", "ray", "--json"]
+    planned = json.loads(runner.invoke(app, on_ray).stdout)
+    assert planned["workers"] == 1
+    assert not out.exists()
+    out.mkdir()
+    (out / "notes.txt").write_text("mine")
+    assert "holds no study" in refused(*arguments)
 
 
-def test_plan_says_what_is_wrong_with_a_workload() -> None:
-    assert "build must return a Task, got int 3" in refused(
-        "plan", f"{TINY}:wrong_task", "--preset", "smoke"
-    )
+def test_json_of_compare_needs_dry_run() -> None:
+    assert "--json needs --dry-run" in refused("compare", "fashion-mnist", "--json")
 
 
 def test_run_trains_once_and_shows_every_evaluation(tmp_path: Path) -> None:
@@ -229,7 +238,7 @@ def test_run_that_diverges_ends_with_one_and_says_so(tmp_path: Path) -> None:
     [
         ("adabelief compare fash", "fashion-mnist"),
         ("adabelief compare --against adam,rad", "adam,radam"),
-        ("adabelief plan --preset smo", "smoke"),
+        ("adabelief compare --preset smo", "smoke"),
         ("adabelief run fashion-mnist yo", "yogi"),
     ],
 )

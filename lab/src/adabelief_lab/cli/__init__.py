@@ -11,7 +11,7 @@ from adabelief_lab.cli.listing import data, list_
 from adabelief_lab.cli.paper import reproduce
 from adabelief_lab.cli.run_once import run
 from adabelief_lab.cli.study import compare, report, status
-from adabelief_lab.cli.study_tools import check, pack, plan, unpack, verify
+from adabelief_lab.cli.study_tools import check, pack, unpack, verify
 
 app = typer.Typer(
     help="AdaBelief's laboratory: compare optimizers with equal budgets and paired seeds.",
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for verb in (compare, reproduce, plan, run, status, report, check, verify, pack, unpack, export):
+for verb in (compare, reproduce, run, status, report, check, verify, pack, unpack, export):
     app.command()(verb)
 app.command(name="list")(list_)
 app.command()(data)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 from rich.live import Live
+from rich.table import Table
 
 from adabelief_lab.analysis.analyze import analyze
 from adabelief_lab.cli.console import INTERRUPTED, WIDTH, AsJson, console, explained, show_json
@@ -33,14 +34,16 @@ from adabelief_lab.cli.options import (
 from adabelief_lab.cli.run_study import run
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.conduct.compare import records_of, results_of
+from adabelief_lab.conduct.estimate import estimate
 from adabelief_lab.conduct.local_engine import Engine, LocalEngine
-from adabelief_lab.conduct.progress import Progress, progress
+from adabelief_lab.conduct.progress import Progress, duration, progress
 from adabelief_lab.conduct.progress import table as progress_table
 from adabelief_lab.declare.study import Result, Study, plan
 from adabelief_lab.report import write
 from adabelief_lab.report.tables import terminal
 from adabelief_lab.run.validate import dry_run
 from adabelief_lab.store.study_folder import Store
+from adabelief_lab.workloads.load import Loaded
 
 WATCH_SECONDS = 2.0
 
@@ -85,6 +88,13 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="Folder; adabelief-out/WORKLOAD-PRESET if not given.")
     ] = None,
+    only_show: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would run, and about how long. Write nothing."),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: as JSON, for programs.")
+    ] = False,
 ) -> None:
     """Tune every optimizer equally, run each on fresh paired seeds, and report.
 
@@ -92,6 +102,9 @@ def compare(
     """
     with explained():
         _check_engine(engine, workers=workers, address=address, cpus=cpus, gpus=gpus)
+        if as_json and not only_show:
+            msg = "--json needs --dry-run: the report's numbers are in runs.csv"
+            raise LabError(msg)
         study, loaded, folder = declared(
             workload,
             against,
@@ -106,8 +119,12 @@ def compare(
         )
         store = Store(folder)
         dry_run(loaded.workload, study.settings, evaluate=not store.begun())
-        store.open(study, any_code=any_code)
         at_once = workers or as_many(study)
+        if only_show:
+            store.check(study, any_code=any_code)
+            _show(study, loaded, store, at_once if engine == "local" else 1, as_json=as_json)
+            return
+        store.open(study, any_code=any_code)
 
         def start() -> Engine:
             reference = loaded.source or workload
@@ -119,6 +136,53 @@ def compare(
         where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
         run(study, store, start, where)
         _report(study, store)
+
+
+def _show(study: Study, loaded: Loaded, store: Store, at_once: int, *, as_json: bool) -> None:
+    """What would run, and about how long."""
+    results = results_of(study, store)
+    guess = estimate(study, loaded.workload, results)
+    seconds = guess.seconds * -(-(study.n_runs - len(results)) // at_once)
+    rows = [
+        {
+            "optimizer": spec.name,
+            "trials": len(study.tune_runs(spec)),
+            "seeds": study.settings.seeds,
+            "searched": list(study.points(spec)[0]),
+        }
+        for spec in study.optimizers
+    ]
+    if as_json:
+        show_json(
+            {
+                "workload": study.workload,
+                "preset": study.preset,
+                "steps": study.settings.steps,
+                "optimizers": rows,
+                "runs": study.n_runs,
+                "finished": len(results),
+                "workers": at_once,
+                "seconds_per_run": guess.seconds,
+                "seconds_left": seconds,
+                "estimated_from": guess.source,
+            }
+        )
+        return
+    table = Table(title=f"{study.title}, preset {study.preset}", title_justify="left")
+    for head in ("optimizer", "trials", "seeds", "searched"):
+        table.add_column(head, overflow="fold")
+    for row, spec in zip(rows, study.optimizers, strict=True):
+        searched = ", ".join(study.points(spec)[0])
+        table.add_row(spec.label, str(row["trials"]), str(row["seeds"]), searched)
+    console.print(table)
+    workers = "1 worker" if at_once == 1 else f"{at_once} workers"
+    console.print(
+        f"{study.n_runs} runs of {study.settings.steps} steps, {len(results)} of them finished in "
+        f"{store.root}.\nAbout {duration(guess.seconds)} a run ({guess.source}); with {workers} "
+        f"about {duration(seconds)} left.",
+        highlight=False,
+        markup=False,
+    )
 
 
 def status(

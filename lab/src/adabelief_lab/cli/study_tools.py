@@ -1,4 +1,4 @@
-"""plan, check, verify, pack, unpack: before a study, and after it."""
+"""check, verify, pack, unpack: before a study, and after it."""
 
 from __future__ import annotations
 
@@ -7,116 +7,20 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from adabelief_lab.cli.console import AsJson, console, errors, explained, show_json
-from adabelief_lab.cli.options import (
-    Against,
-    How,
-    OptionsGiven,
-    Out,
-    PresetName,
-    ProcsPerRun,
-    Seeds,
-    Trials,
-    WhatIsTuned,
-    Workers,
-    WorkloadName,
-    as_many,
-    declared,
-)
+from adabelief_lab.cli.options import Out, Workers, WorkloadName, as_many
 from adabelief_lab.conduct.archive import pack as pack_study
 from adabelief_lab.conduct.archive import unpack as unpack_study
 from adabelief_lab.conduct.check_workload import CheckResult
 from adabelief_lab.conduct.check_workload import check as findings_of
-from adabelief_lab.conduct.compare import results_of
-from adabelief_lab.conduct.estimate import estimate
-from adabelief_lab.conduct.progress import duration
 from adabelief_lab.conduct.verify import Repetition, choose
 from adabelief_lab.conduct.verify import verify as make_again
-from adabelief_lab.run.validate import dry_run, preset_of
+from adabelief_lab.run.validate import preset_of
 from adabelief_lab.store.study_folder import Store
 from adabelief_lab.workloads.load import load_workload
 
 STATES = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
-
-
-def plan(
-    workload: WorkloadName = "fashion-mnist",
-    against: Against = None,
-    seeds: Seeds = None,
-    trials: Trials = None,
-    preset: PresetName = "quick",
-    search: WhatIsTuned = None,
-    workers: Workers = None,
-    procs_per_run: ProcsPerRun = None,
-    parallel: How = None,
-    option: OptionsGiven = None,
-    out: Annotated[
-        Path | None, typer.Option(help="A study's folder, whose finished runs are counted.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show what `compare` would run with the same options, and about how long. Runs nothing."""
-    with explained():
-        study, loaded, folder = declared(
-            workload,
-            against,
-            preset,
-            out,
-            option,
-            seeds=seeds,
-            trials=trials,
-            search=search,
-            processes=procs_per_run,
-            parallel=parallel,
-        )
-        store = Store(folder)
-        results = results_of(study, store)
-        dry_run(loaded.workload, study.settings)  # its author's mistakes, in words
-        guess = estimate(study, loaded.workload, results)
-        left = study.n_runs - len(results)
-        at_once = workers or as_many(study)
-        seconds = guess.seconds * -(-left // at_once)
-        rows = [
-            {
-                "optimizer": spec.name,
-                "trials": len(study.tune_runs(spec)),
-                "seeds": study.settings.seeds,
-                "searched": list(study.points(spec)[0]),
-            }
-            for spec in study.optimizers
-        ]
-        if as_json:
-            show_json(
-                {
-                    "workload": study.workload,
-                    "preset": study.preset,
-                    "steps": study.settings.steps,
-                    "optimizers": rows,
-                    "runs": study.n_runs,
-                    "finished": len(results),
-                    "workers": at_once,
-                    "seconds_per_run": guess.seconds,
-                    "seconds_left": seconds,
-                    "estimated_from": guess.source,
-                }
-            )
-            return
-        table = Table(title=f"{study.title}, preset {study.preset}", title_justify="left")
-        for head in ("optimizer", "trials", "seeds", "searched"):
-            table.add_column(head, overflow="fold")
-        for row, spec in zip(rows, study.optimizers, strict=True):
-            searched = ", ".join(study.points(spec)[0])
-            table.add_row(spec.label, str(row["trials"]), str(row["seeds"]), searched)
-        console.print(table)
-        console.print(
-            f"{study.n_runs} runs of {study.settings.steps} steps, {len(results)} of them "
-            f"finished in {folder}.\nAbout {duration(guess.seconds)} a run ({guess.source}); with "
-            f"{at_once} workers about {duration(seconds)} left.",
-            highlight=False,
-            markup=False,
-        )
 
 
 def check(

@@ -57,15 +57,9 @@ class Store:
             LabError: the folder holds another study, or other things, or was made by another
                 version of this code; nothing is changed.
         """
-        path = self.root / "study.json"
         code = file_hashes() if code is None else code
-        if path.exists():
-            check_same(self.root, self.study(), study)
-            if not any_code:
-                self._check_code(code)
-        elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
-            msg = f"{self.root} is not empty and holds no study; name another folder with --out"
-            raise LabError(msg)
+        self.check(study, code, any_code=any_code)
+        path = self.root / "study.json"
         with naming(path):
             self.root.mkdir(parents=True, exist_ok=True)
             # Locked, so that what a killed driver left is told from what another one is writing.
@@ -76,6 +70,22 @@ class Store:
             for checkpoint in self.root.glob("runs/*/checkpoint*.pt"):
                 if RunFolder(checkpoint.parent).result() is not None:  # killed within `finish`
                     checkpoint.unlink(missing_ok=True)
+
+    def check(
+        self, study: Study, code: Mapping[str, str] | None = None, *, any_code: bool = False
+    ) -> None:
+        """Make sure that `open` with the same arguments would take the folder; change nothing.
+
+        Raises:
+            LabError: as for `open`.
+        """
+        if (self.root / "study.json").exists():
+            check_same(self.root, self.study(), study)
+            if not any_code:
+                self._check_code(file_hashes() if code is None else code)
+        elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
+            msg = f"{self.root} is not empty and holds no study; name another folder with --out"
+            raise LabError(msg)
 
     def code(self) -> dict[str, str]:
         """Digests of the code that made the folder's runs; none if it was killed while opened."""
