@@ -307,7 +307,7 @@ def test_where_all_fail_or_none_does_there_is_one_box_of_boxes() -> None:
         assert any(each.name == "wgan-boxes" for each in drawn(FIG6, ends, "wgan"))
 
 
-def test_pictures_of_all_optimizers_and_a_film_of_the_subject() -> None:
+def test_pictures_of_all_optimizers_and_a_film_of_the_baseline() -> None:
     pictured = {each.name: each for each in drawn(TABLE3, {"sgd": None}, "sn-gan")}
     assert {"sn-gan-images", "sn-gan-film", "sn-gan-curves", "sn-gan-boxes"} <= set(pictured)
     film = Image.open(io.BytesIO(pictured["sn-gan-film"].files["gif"]))
@@ -324,7 +324,14 @@ def test_figure_7_shows_real_images_and_both() -> None:
     assert "AdaBelief" in pictured["fig7"].caption
 
 
-def test_the_last_pictures_of_the_first_seed_are_gathered_and_all_of_the_subject() -> None:
+@pytest.mark.parametrize("experiment", [FIG6, TABLE4])
+def test_the_film_of_a_shared_study_is_in_figure_7_only(experiment: Experiment) -> None:
+    pictured = drawn(experiment, {}, "wgan")
+    assert [each.exhibit for each in pictured if each.exhibit] == ["fig7"]
+    assert not any("gif" in each.files for each in pictured)
+
+
+def test_the_last_pictures_of_the_first_seed_are_gathered_and_all_of_the_baseline() -> None:
     study = declared(FIG6, "wgan", "quick")
     found = gallery.gather(study, records_of(study, {"sgd": None}))
     assert set(found["pictures"]) == {spec.name for spec in study.optimizers} - {"sgd"}
@@ -384,9 +391,11 @@ def test_exhibits_share_a_study_that_grows(order: tuple[Experiment, ...], tmp_pa
     (panel,) = found["table4"].data["panels"]
     shown = {spec["name"] for spec in panel["optimizers"]}
     assert shown == {"adabelief", "adam", "sgd", *(padam(power) for power in POWERS)}
-    assert len(panel["film"]) == 2
     assert set(panel["pictures"]) == shown
+    assert panel["film"] == []
+    assert found["fig6"].data["panels"][0]["film"] == []
     (panel,) = found["fig7"].data["panels"]
+    assert len(panel["film"]) == 2
     assert [spec["name"] for spec in panel["optimizers"]] == ["adabelief"]
     store = Store(tmp_path / "wgan-quick")
     assert {spec.name for spec in store.study().optimizers} == {spec.name for spec in WGAN}

@@ -11,17 +11,17 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 from adabelief_lab.paper.reproduce import PAGE, write_page
-from paths import DOCS
+from paths import RESULTS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
 
-PAPER = DOCS / "paper"
+PAPER = RESULTS / "paper"
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the records that are kept in docs/paper."""
+    """Of the records that are kept in results/paper."""
     root = tmp_path_factory.mktemp("paper")
     shutil.copytree(PAPER, root, dirs_exist_ok=True, ignore=shutil.ignore_patterns(PAGE))
     return write_page(root)

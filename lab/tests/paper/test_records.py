@@ -16,7 +16,7 @@ from adabelief_lab.cli import app
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.paper import catalogue, record, reproduce, summary
 from adabelief_lab.paper.exhibit import Claim, Drawing, Exhibit, Findings, Table
-from paths import DOCS
+from paths import DOCS, RESULTS
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000" "1f15c4890000000a49444154789c6360"
@@ -143,6 +143,24 @@ def test_markdown_has_claims_pictures_and_tables(tmp_path: Path) -> None:
     assert "| c | 2 |" in text
 
 
+def test_a_drawing_of_another_exhibit_is_linked_where_that_exhibit_is(tmp_path: Path) -> None:
+    def draw(data: Mapping[str, Any]) -> Iterator[Drawing]:
+        del data
+        yield Drawing("films", "Figure 2 has a film.", {}, exhibit="fig2")
+
+    other = Exhibit("fig1", "Another", "section 2", Findings, draw)
+    page = reproduce.reproduce([other], tmp_path)
+    assert "Figure 2 has a film." in page.read_text("utf-8")
+    assert 'href="#fig2"' not in page.read_text("utf-8")
+    assert "\nFigure 2 has a film.\n" in summary.markdown(reproduce.records(tmp_path), "paper")
+    page = reproduce.reproduce([Counted().exhibit], tmp_path)
+    # One link leads to each section from the list of exhibits.
+    assert page.read_text("utf-8").count('href="#fig2"') == 2
+    text = summary.markdown(reproduce.records(tmp_path), "paper")
+    assert "\n[Figure 2 has a film.](#fig2)\n" in text
+    assert sorted(path.name for path in (tmp_path / "fig1").iterdir()) == [record.NAME]
+
+
 def test_exhibits_are_chosen_once_and_in_the_papers_order() -> None:
     analytical = list(catalogue.EXHIBITS)
     assert [each.name for each in catalogue.chosen(["fig2", "analytical", "fig1"])] == analytical
@@ -170,11 +188,11 @@ def test_the_command_lists_refuses_and_makes(tmp_path: Path) -> None:
 
 
 def test_the_paper_page_is_written_from_its_records() -> None:
-    docs = DOCS
-    found = reproduce.records(docs / "paper")
+    found = reproduce.records(RESULTS / "paper")
     assert {each.exhibit for each in found} >= set(catalogue.EXHIBITS)
-    assert summary.markdown(found, "paper") == (docs / "paper.md").read_text("utf-8")
-    shown = re.findall(r"\]\((paper/[^)]*)\)", (docs / "paper.md").read_text("utf-8"))
+    page = (DOCS / "paper.md").read_text("utf-8")
+    assert summary.markdown(found, "../results/paper") == page
+    shown = re.findall(r"\]\((\.\./results/paper/[^)]*)\)", page)
     assert shown
     for link in shown:
-        assert (docs / link).exists(), link
+        assert (DOCS / link).exists(), link

@@ -1,6 +1,6 @@
 """Figures of exhibits: matplotlib without a display, one look, equal numbers give equal files.
 
-Imported when it is drawn: the list of exhibits does not need the extra "report".
+Matplotlib is imported when something is drawn, so that the list of exhibits appears at once.
 """
 
 from __future__ import annotations
@@ -32,11 +32,7 @@ FORMATS = ("png", "pdf")
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, in inches, in the look of the report.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-    """
+    """An empty figure, in inches, in the look of the report."""
     with look():
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
         from matplotlib.figure import Figure  # noqa: PLC0415
@@ -50,7 +46,7 @@ def look() -> Any:
     """A context in which axes are made and filled in the look of the report."""
     from matplotlib import rc_context  # noqa: PLC0415
 
-    from adabelief_lab.report.figures import STYLE  # noqa: PLC0415, says what to install
+    from adabelief_lab.report.figures import STYLE  # noqa: PLC0415
 
     # Mathematics may stand in labels: they are ours.
     return rc_context({**STYLE, "text.parse_math": True})

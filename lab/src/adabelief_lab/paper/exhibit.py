@@ -77,17 +77,19 @@ class Findings:
 
 @dataclass(frozen=True)
 class Drawing:
-    """One picture in several formats.
+    """One picture in several formats, or a link to another exhibit that has the pictures.
 
     Args:
         name: of its files, without the format.
         caption: what is seen.
-        files: content by format: "png", "pdf", "gif", "html", ...
+        files: content by format: "png", "pdf", "gif", "html", ...; a link has none.
+        exhibit: the exhibit that a link leads to; "" for a picture.
     """
 
     name: str
     caption: str
     files: Mapping[str, bytes]
+    exhibit: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ class ExhibitRecord:
         environment: as of runs.
         seconds: that measuring took, or the runs that were measured.
         findings: data, tables and claims.
-        drawings: name, caption and formats of each picture beside the record.
+        drawings: name, caption and formats of each picture beside the record; a link to another
+            exhibit names that exhibit and has no formats.
     """
 
     exhibit: str
@@ -114,7 +115,8 @@ def read_record(folder: Path) -> ExhibitRecord | None:
 
 
 def _described(drawing: Drawing) -> Mapping[str, Any]:
-    return {"name": drawing.name, "caption": drawing.caption, "formats": list(drawing.files)}
+    told = {"name": drawing.name, "caption": drawing.caption, "formats": list(drawing.files)}
+    return {**told, "exhibit": drawing.exhibit} if drawing.exhibit else told
 
 
 def _findings(content: Mapping[str, Any]) -> Findings:

@@ -31,14 +31,9 @@ def reproduce(
         The page of all exhibits that are under `root`.
 
     Raises:
-        ImportError: the extra "report" is not installed; nothing was measured.
         LabError: a record is damaged; `again` makes it anew.
         StorageError: a file could not be written.
     """
-    # Before anything is measured: they say what to install.
-    from adabelief_lab.paper import page  # noqa: F401, PLC0415
-    from adabelief_lab.report import figures  # noqa: F401, PLC0415
-
     for exhibit in exhibits:
         folder = root / exhibit.name
         found = None if again or not exhibit.kept else record.read_record(folder)
@@ -63,7 +58,7 @@ def records(root: Path) -> list[ExhibitRecord]:
 
 def write_page(root: Path) -> Path:
     """Write the page anew, from the records and pictures under `root`."""
-    from adabelief_lab.paper.page import html  # noqa: PLC0415, needs the extra "report"
+    from adabelief_lab.paper.page import html  # noqa: PLC0415, slow to import
 
     atomic_files.replace(root / PAGE, html(records(root), root).encode())
     return root / PAGE

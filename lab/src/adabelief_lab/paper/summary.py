@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from adabelief_lab.paper.exhibit import cell
 from adabelief_lab.paper.record import ExhibitRecord
@@ -18,7 +18,7 @@ def _lines(records: Sequence[ExhibitRecord], folder: str) -> Iterator[str]:
     yield ""
     yield (
         "Written by `adabelief reproduce --markdown` from the records under "
-        f"[{folder}]({folder}); none of the numbers, and none of the verdicts, was typed by hand."
+        f"[{folder.replace('../', '')}]({folder}); no number and no verdict was typed by hand."
     )
     yield ""
     yield "| where | the paper | measured | verdict |"
@@ -30,11 +30,12 @@ def _lines(records: Sequence[ExhibitRecord], folder: str) -> Iterator[str]:
                 claim.verdict if claim.verdict == "holds" else f"**{claim.verdict}**",
             )  # fmt: skip
             yield f"| {' | '.join(map(_escaped, cells))} |"
+    there = {record.exhibit for record in records}
     for record in records:
-        yield from _exhibit(record, folder)
+        yield from _exhibit(record, folder, there)
 
 
-def _exhibit(record: ExhibitRecord, folder: str) -> Iterator[str]:
+def _exhibit(record: ExhibitRecord, folder: str, there: Set[str]) -> Iterator[str]:
     yield ""
     yield f'<a id="{record.exhibit}"></a>'
     yield ""
@@ -46,6 +47,9 @@ def _exhibit(record: ExhibitRecord, folder: str) -> Iterator[str]:
     )
     for drawing in record.drawings:
         yield ""
+        if other := drawing.get("exhibit"):
+            yield f"[{drawing['caption']}](#{other})" if other in there else drawing["caption"]
+            continue
         path = f"{folder}/{record.exhibit}/{drawing['name']}"
         shown = next((kind for kind in ("gif", "png") if kind in drawing["formats"]), None)
         if shown is None:

@@ -26,8 +26,13 @@ _SECONDS, _HOLD = 0.5, 2.0
 _SCALE = 2  # points of a film to a pixel of an image
 
 
-def gather(study: Study, records: Sequence[RunRecord]) -> Mapping[str, Any]:
-    """Of every optimizer's first seed the last pictures, of the baseline's all, and real images."""
+def gather(
+    study: Study, records: Sequence[RunRecord], *, with_film: bool = True
+) -> Mapping[str, Any]:
+    """The last pictures of every optimizer's first seed, and real images.
+
+    With a film also all pictures of the baseline's first seed.
+    """
     last: dict[str, Any] = {}
     film: list[Mapping[str, Any]] = []
     for record in records:
@@ -37,7 +42,7 @@ def gather(study: Study, records: Sequence[RunRecord]) -> Mapping[str, Any]:
         rows = [row for row in record.rows if row.get("split") == SPLIT]
         if rows:
             last[run.optimizer] = packed(pictures(rows[-1])[: _SIDE**2])
-            if run.optimizer == study.baseline:
+            if with_film and run.optimizer == study.baseline:
                 film = [{"step": row["step"], **packed(pictures(row))} for row in rows]
     return {
         "pictures": last,
@@ -97,7 +102,7 @@ def beside(panels: Sequence[Panel]) -> Drawing:
 
 def film(panel: Panel) -> Drawing:
     """The baseline's pictures over training, of the same noise."""
-    from PIL import Image  # noqa: PLC0415, of the extra "report"
+    from PIL import Image  # noqa: PLC0415, slow to import
 
     frames = [_enlarged(_wall(pictures(each), _FILM_SIDE)) for each in panel["film"]]
     shown = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary
@@ -97,6 +98,20 @@ def _draw(data: Mapping[str, Any]) -> Iterator[Drawing]:
             yield gallery.film(panel)
 
 
+# Figure 6 and table 4 show the same run of AdaBelief as figure 7: figure 7 has its film.
+_FILMS = Drawing(
+    "films",
+    "Figure 7 has films of what AdaBelief's generators paint during training.",
+    {},
+    exhibit="fig7",
+)
+
+
+def _draw_and_link(data: Mapping[str, Any]) -> Iterator[Drawing]:
+    yield from _draw(data)
+    yield _FILMS
+
+
 def _draw_fig7(data: Mapping[str, Any]) -> Iterator[Drawing]:
     yield gallery.beside(data["panels"])
     for panel in data["panels"]:
@@ -142,8 +157,8 @@ FIG6 = Experiment(
     contradictions=_BOTH,
     optimizers=(*_NINE, "eadam"),
     beside=_BESIDE,
-    gather=gallery.gather,
-    draw=_draw,
+    gather=partial(gallery.gather, with_film=False),
+    draw=_draw_and_link,
 )
 FIG7 = Experiment(
     name="fig7",
@@ -207,7 +222,7 @@ TABLE4 = Experiment(
     ),
     optimizers=("adabelief", "adam", "sgd", *_PADAM),
     beside=_BESIDE,
-    gather=gallery.gather,
-    draw=_draw,
+    gather=partial(gallery.gather, with_film=False),
+    draw=_draw_and_link,
 )
 GAN = (FIG6, FIG7, TABLE3, TABLE4)

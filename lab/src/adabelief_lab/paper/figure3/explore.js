@@ -166,7 +166,7 @@ function draw(step) {
   const [startX, startY] = place(settings.x, settings.y);
   canvas.fillStyle = themed("--ink");
   canvas.fillRect(startX - 4 * unit, startY - 4 * unit, 8 * unit, 8 * unit);
-  // The subject comes last, on top, and has the smallest disc.
+  // AdaBelief comes last, on top, and has the smallest disc.
   for (let i = NAMES.length - 1; i >= 0; i--) {
     if (isOn(NAMES[i])) drawPath(canvas, paths[NAMES[i]], step, i, place, unit);
   }

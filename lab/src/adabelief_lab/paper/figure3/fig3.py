@@ -52,7 +52,7 @@ def _rounded(path: Any) -> list[list[float] | None]:
 
 def draw(data: Mapping[str, Any]) -> Iterator[Drawing]:
     """Draw the panels, the surfaces, the film and the page to explore them."""
-    from adabelief_lab.paper.figure3.explore import page  # noqa: PLC0415, needs the extra "report"
+    from adabelief_lab.paper.figure3.explore import page  # noqa: PLC0415, slow to import
     from adabelief_lab.paper.figure3.film import film  # noqa: PLC0415
     from adabelief_lab.paper.figure3.panels import panels, surfaces  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Figure 3 as a film: a GIF, and an MP4 where the extra "video" is installed."""
+"""Figure 3 as a film: a GIF, and an MP4 where imageio-ffmpeg is installed."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _gif(frames: Sequence[Frame]) -> bytes:
 def _mp4(frames: Sequence[Frame]) -> bytes | None:
     """H.264 as browsers play it, or None without an encoder."""
     try:
-        import imageio_ffmpeg  # noqa: PLC0415, an extra
+        import imageio_ffmpeg  # noqa: PLC0415, may be missing
     except ImportError:
         return None
     height, width, _ = frames[0].shape
