@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,37 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from typer.testing import CliRunner
+from torch import nn
 
 from adabelief import AdaBelief, diagnostics
 from adabelief.diagnostics.logger import scalars
 from adabelief.diagnostics.measures import measure, weighted_quantiles
 from adabelief.diagnostics.samples import from_optimizer, over_all
-from adabelief_lab.cli import app
-
-Gradients = Callable[[int], Tensor]
-
-
-def trained(
-    gradient: Gradients, steps: int, start: Tensor | None = None, **options: Any
-) -> tuple[AdaBelief, nn.Parameter]:
-    """An optimizer after `steps` steps of one parameter with these gradients."""
-    first = gradient(0)
-    param = nn.Parameter(torch.ones_like(first) if start is None else start.clone())
-    optimizer = AdaBelief([param], **options)
-    for step in range(steps):
-        param.grad = gradient(step)
-        optimizer.step()
-    return optimizer, param
-
-
-def noise(*shape: int, mean: float = 0.0, scale: float = 1.0) -> Gradients:
-    def gradient(step: int) -> Tensor:
-        random = torch.Generator().manual_seed(step)
-        return mean + scale * torch.randn(*shape, generator=random, dtype=torch.float64)
-
-    return gradient
+from training import Gradients, noise, trained
 
 
 def kinds(optimizer: AdaBelief) -> list[str]:
@@ -343,50 +319,6 @@ def test_measures_of_all_are_those_of_their_elements() -> None:
     assert two.cos_gradient == pytest.approx(one.cos_gradient, rel=1e-12)
     assert two.update_to_weight == pytest.approx(one.update_to_weight, rel=1e-12)
     assert (one.tensors, two.tensors) == (1, 2)
-
-
-def saved(path: Path, optimizer: AdaBelief) -> Path:
-    torch.save(optimizer.state_dict(), path)
-    return path
-
-
-def test_the_command_shows_a_checkpoint_as_table_json_and_page(tmp_path: Path) -> None:
-    optimizer, _ = trained(noise(500, scale=1e-4), 200, eps=1e-8)
-    path, html = saved(tmp_path / "c.pt", optimizer), tmp_path / "page.html"
-    shown = CliRunner().invoke(app, ["inspect", str(path), "--html", str(html)])
-    assert shown.exit_code == 0, shown.output
-    (finding,) = diagnostics.optimizer(optimizer).findings()
-    text = " ".join(shown.output.split())
-    assert f"{finding.name}: {finding.text}." in text
-    assert finding.text in html.read_text()
-    assert "<svg" in html.read_text()
-    assert "http" not in html.read_text(), "it opens without a network"
-    told = CliRunner().invoke(app, ["inspect", str(path), "--json"])
-    assert json.loads(told.stdout) == json.loads(json.dumps(diagnostics.checkpoint(path).as_dict()))
-
-
-def test_a_broken_state_is_shown_too(tmp_path: Path) -> None:
-    optimizer, _ = trained(CASES["non_finite"][0], 10)
-    path, html = saved(tmp_path / "c.pt", optimizer), tmp_path / "page.html"
-    told = CliRunner().invoke(app, ["inspect", str(path), "--json", "--html", str(html)])
-    assert told.exit_code == 0, told.output
-    assert json.loads(told.stdout)["all"]["sgd_lr"] is None
-    assert "No denominator is positive and finite" in html.read_text()
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(None, "No such file"), ({"a": torch.ones(1)}, "as in a model's state_dict")],
-)
-def test_what_is_no_checkpoint_is_said(
-    tmp_path: Path, content: dict[str, Tensor] | None, message: str
-) -> None:
-    path = tmp_path / "c.pt"
-    if content is not None:
-        torch.save(content, path)
-    ended = CliRunner().invoke(app, ["inspect", str(path)])
-    assert ended.exit_code == 1
-    assert message in " ".join(ended.output.split())
 
 
 def test_elements_over_all_parameters_are_evenly_spaced() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from paths import EXAMPLES
 
-minimize: Any = importlib.import_module("scipy.optimize").minimize  # it has no types
+minimize: Any = pytest.importorskip("scipy.optimize").minimize
 EXAMPLE = EXAMPLES / "constrained.py"
 Vector = NDArray[np.float64]
 # AdaBelief's end and scipy's each prove, by their own duality gap, how near the optimum they are;

@@ -10,7 +10,6 @@ documents, to the roundings of the numbers it is computed from.
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -33,7 +32,7 @@ from adabelief.feasible import (
 )
 from projections import Wide, wide
 
-cvxpy: Any = importlib.import_module("cvxpy")  # its types are incomplete
+cvxpy: Any = pytest.importorskip("cvxpy")
 
 Rows = NDArray[np.floating]
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])

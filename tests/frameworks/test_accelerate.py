@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
-from adabelief_lab.data.fashion_mnist import embedded
 from replay import assert_equal, example, replay
 
 accelerate = pytest.importorskip("accelerate")
+# The examples train on the images that the laboratory embeds.
+embedded = pytest.importorskip("adabelief_lab.data.fashion_mnist").embedded
 pytestmark = pytest.mark.slow
 
 

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from adabelief import AdaBelief
-from adabelief_lab.data.fashion_mnist import embedded
 from replay import assert_equal, example, replay
 
 lightning = pytest.importorskip("lightning")
+# The examples train on the images that the laboratory embeds.
+embedded = pytest.importorskip("adabelief_lab.data.fashion_mnist").embedded
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.` is deprecated"),

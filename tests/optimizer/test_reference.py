@@ -12,7 +12,6 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
-import adabelief_pytorch
 import numpy as np
 import pytest
 import torch
@@ -251,6 +250,7 @@ def test_it_equals_the_authors_package(name: str, capsys: pytest.CaptureFixture[
     (first, *grads) = arrays(30, seed=3)
     param = torch.tensor(first, requires_grad=True)
     keywords = {"weight_decouple": True, "rectify": False, "print_change_log": False, **theirs}
+    adabelief_pytorch = pytest.importorskip("adabelief_pytorch")
     optimizer = adabelief_pytorch.AdaBelief([param], **keywords)
     capsys.readouterr()  # their banner
     state, bound = start(first)
