@@ -1,104 +1,82 @@
 """What a look at the belief costs beside the steps between two looks.
 
 Steps of the optimizer and looks of `BeliefLogger` take turns in one process, in shuffled rounds, on
-the same parameters. Reported is the median over rounds of the look's CPU time divided by a hundred
-times the step's. Writes docs/belief.json and its table in docs/inspect.md.
+the same parameters. The table shows the median over rounds of the look's CPU time divided by a
+hundred times the step's. Writes results/benchmarks/belief.json and its table in docs/inspect.md.
 
     python -m benchmarks.belief [--rounds 40]
-    python -m benchmarks.belief --table    # only writes the table anew, from the record
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import random
 import statistics
-import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from benchmarks.marked import filled
 from torch import nn
 
 from adabelief import AdaBelief
 from adabelief.diagnostics import BeliefLogger
+from adabelief_lab.bench.harness import (
+    Benchmark,
+    Record,
+    Table,
+    conditions,
+    interleaved,
+    paired,
+    timed,
+)
 from adabelief_lab.bench.models import model
-from adabelief_lab.common.environment import environment
+from benchmarks import DOCS, RECORDS
 
-DOCS = Path(__file__).parent.parent / "docs"
-RECORD, PAGE = DOCS / "belief.json", DOCS / "inspect.md"
-BEGIN, END = "<!-- written by benchmarks/belief.py -->", "<!-- to here -->"
 MODELS = ("resnet34", "densenet121", "gpt2")
 EVERY = 100  # steps between two looks, BeliefLogger's default
 
 
-def measure(name: str, rounds: int) -> dict[str, list[float]]:
+def seconds(name: str, rounds: int) -> dict[str, list[float]]:
     """CPU seconds of steps and of looks."""
     params = [nn.Parameter(torch.randn(shape) / 10) for shape in model(name).shapes]
     for param in params:
         param.grad = torch.randn_like(param)
     optimizer = AdaBelief(params)
-    for _ in range(3):
-        optimizer.step()
     logger = BeliefLogger(optimizer, lambda numbers, step: None, every=1)
     logger.close()  # it is called here, not by the optimizer
-
-    def look() -> None:
-        logger._look(optimizer)
-
-    work: dict[str, Callable[[], Any]] = {"step": optimizer.step, "look": look}
-    look()
-    found: dict[str, list[float]] = {part: [] for part in work}
-    for _ in range(rounds):
-        for part in random.sample(list(work), len(work)):
-            start = time.process_time()
-            work[part]()
-            found[part].append(time.process_time() - start)
-    return found
+    optimizer.step()  # the state that is looked at
+    work = {"step": lambda _: optimizer.step(), "look": lambda _: logger._look(optimizer)}
+    return interleaved({part: timed(do) for part, do in work.items()}, rounds, warm_up=2)
 
 
-def percent(seconds: Mapping[str, list[float]]) -> float:
-    """Of `EVERY` steps, the median over rounds."""
-    pairs = zip(seconds["look"], seconds["step"], strict=True)
-    return 100 * statistics.median(look / (EVERY * step) for look, step in pairs)
+def measure(given: Namespace) -> dict[str, Any]:
+    """All times of all rounds."""
+    torch.set_num_threads(1)
+    models: Sequence[str] = given.models
+    return {"seconds": {name: seconds(name, given.rounds) for name in models}}
 
 
-def table(record: Mapping[str, Any]) -> str:
-    """The table in Markdown."""
-    machine = record["machine"]
-    lines = [
-        f"torch {machine['torch']}, {machine['processor']}, one thread, CPU time, medians of "
-        f"{len(record['seconds'][MODELS[0]]['step'])} rounds.",
-        "",
-        "| parameters of | a step | a look | of 100 steps |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for name, seconds in record["seconds"].items():
-        step, look = (1e3 * statistics.median(seconds[part]) for part in ("step", "look"))
-        lines.append(
-            f"| {model(name).title} | {step:.1f} ms | {look:.1f} ms | {percent(seconds):.2f} % |"
-        )
-    return "\n".join(lines)
+def table(record: Record) -> str:
+    """What a step and a look cost, on each model."""
+    rows, rounds = [], 0
+    for name, own in record["seconds"].items():
+        rounds = len(own["step"])
+        step, look = (f"{1e3 * statistics.median(own[part]):.1f} ms" for part in ("step", "look"))
+        share = 100 * paired(own["look"], own["step"]).median / EVERY
+        rows.append((model(name).title, step, look, f"{share:.2f} %"))
+    heads = ("parameters of", "a step", "a look", f"of {EVERY} steps")
+    facts = conditions(record, "CPU time", f"medians of {rounds} rounds")
+    return f"{facts}\n\n{Table(heads, rows)}"
 
 
-def main() -> None:
-    """Measure, unless only the table is wanted, and write record and page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--table", action="store_true")
-    given = parser.parse_args()
-    if not given.table:
-        torch.set_num_threads(1)
-        seconds = {name: measure(name, given.rounds) for name in MODELS}
-        record = {"machine": environment(), "seconds": seconds}
-        RECORD.write_text(json.dumps(record, indent=1) + "\n")
-    record = json.loads(RECORD.read_text())
-    PAGE.write_text(filled(PAGE.read_text(), BEGIN, END, table(record)))
-    print(table(record))
-
+BENCHMARK = Benchmark(
+    about=__doc__,
+    record=RECORDS / "belief.json",
+    page=DOCS / "inspect.md",
+    sections={"belief": table},
+    measure=measure,
+    rounds=40,
+    options=lambda parser: parser.add_argument("--models", nargs="+", default=list(MODELS)),
+)
 
 if __name__ == "__main__":
-    main()
+    BENCHMARK.command()

@@ -1,4 +1,4 @@
-"""The figure of docs/performance.md: every contender on every shape, on one logarithmic scale."""
+"""The figure of docs/performance.md: every candidate on every shape, on one logarithmic scale."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from adabelief_lab.bench.candidates import BASELINE, CEILING, CONTENDERS
+from adabelief_lab.bench.candidates import BASELINE, CANDIDATES, CEILING, title
 from adabelief_lab.bench.models import model
 from adabelief_lab.bench.record import BenchRecord
-from adabelief_lab.bench.rows import TableRow, rows, title
+from adabelief_lab.bench.tables import Row, rows
 
-# Okabe & Ito 2008, darkened for white paper: apart for the colour-blind.
-COLOR = {"ours": "#0068a8", "peer": "#d1540a", "torch": "#555b61"}
-MARKER = {"ours": "o", "peer": "s", "torch": "D"}
-LABEL = {"ours": "this package", "peer": "other AdaBeliefs", "torch": "torch.optim"}
-INK, FAINT = "#1f2328", "#e4e7ea"
+# Label, marker and colour of each kind. Okabe & Ito 2008, darkened for white paper: the
+# colour-blind can tell these colours apart.
+KINDS = {
+    "ours": ("this package", "o", "#0068a8"),
+    "peer": ("other AdaBeliefs", "s", "#d1540a"),
+    "torch": ("torch.optim", "D", "#555b61"),
+}
+INK = "#1f2328"
 STYLE: Any = {
     "axes.axisbelow": True,
     "axes.edgecolor": "#b8bfc6",
@@ -29,35 +32,36 @@ STYLE: Any = {
     "axes.titlelocation": "left",
     "axes.titlesize": 10,
     "font.size": 8.5,
-    "grid.color": FAINT,
+    "grid.color": "#e4e7ea",
     "legend.frameon": False,
     "text.parse_math": False,
 }
 ACROSS = 3
 
 
-def png(record: BenchRecord, threads: int) -> bytes:
-    """The figure as a PNG file: ratios to the baseline with quartiles, a panel for each shape."""
+def png(record: BenchRecord, threads: int) -> bytes | None:
+    """The figure as a PNG file: ratios to the baseline with quartiles, a panel for each shape.
+
+    None if nothing was timed with so many threads.
+    """
     shapes = record.shapes("speed", threads)
-    names = [
-        name
-        for name in CONTENDERS
-        if name != CEILING and any(name in heat.seconds for heat in record.heats)
-    ]
+    if not shapes:
+        return None
+    ran = {name for timing in record.timings for name in timing.seconds} - {CEILING}
+    names = [name for name in CANDIDATES if name in ran]
     down = -(-len(shapes) // ACROSS)
     with mpl.rc_context(STYLE):
         size = (11, 0.9 + down * (0.7 + 0.19 * len(names)))
         figure = Figure(figsize=size, dpi=130, layout="constrained")
         FigureCanvasAgg(figure)
         panels = figure.subplots(down, ACROSS, sharex=True, sharey=True, squeeze=False)
+        seen: dict[str, Any] = {}
         for axes, shape in zip(panels.flat, shapes, strict=False):
             _panel(axes, rows(record, "speed", shape, threads), names, shape)
-        for axes in panels.flat[len(shapes) :]:
-            axes.set_visible(False)
-        seen: dict[str, Any] = {}
-        for axes in panels.flat:
             handles, labels = axes.get_legend_handles_labels()
             seen |= dict(zip(labels, handles, strict=True))
+        for axes in panels.flat[len(shapes) :]:
+            axes.set_visible(False)
         figure.legend(list(seen.values()), list(seen), loc="outside upper center", ncols=4)
         figure.supxlabel(f"time of a step, in times of {title(BASELINE)} (left is faster)")
         file = BytesIO()
@@ -65,7 +69,7 @@ def png(record: BenchRecord, threads: int) -> bytes:
         return file.getvalue()
 
 
-def _panel(axes: Axes, found: list[TableRow], names: list[str], shape: str) -> None:
+def _panel(axes: Axes, found: list[Row], names: list[str], shape: str) -> None:
     axes.set_title(model(shape).title)
     axes.set_xscale("log")
     axes.grid(visible=True, axis="x", which="both")
@@ -74,13 +78,13 @@ def _panel(axes: Axes, found: list[TableRow], names: list[str], shape: str) -> N
         if row.kind == "ceiling":
             axes.axvline(row.ratio.median, color=INK, linestyle=(0, (4, 2)), linewidth=1,
                          label="memory ceiling of float32 state")  # fmt: skip
-    for which, label in LABEL.items():
-        own = [row for row in found if row.kind == which and row.name in names]
+    for kind, (label, marker, color) in KINDS.items():
+        own = [row for row in found if row.kind == kind and row.name in names]
         levels = [names.index(row.name) for row in own]
         axes.hlines(levels, [row.ratio.low for row in own], [row.ratio.high for row in own],
-                    color=COLOR[which], alpha=0.4, linewidth=4)  # fmt: skip
-        axes.plot([row.ratio.median for row in own], levels, linestyle="", marker=MARKER[which],
-                  markersize=4, color=COLOR[which], label=label)  # fmt: skip
+                    color=color, alpha=0.4, linewidth=4)  # fmt: skip
+        axes.plot([row.ratio.median for row in own], levels, linestyle="", marker=marker,
+                  markersize=4, color=color, label=label)  # fmt: skip
     axes.set_yticks(range(len(names)), [title(name) for name in names])
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))

@@ -3,36 +3,43 @@
 Both take turns in one process, in shuffled rounds, with the same optimizer, one thread: the loop
 that one writes by hand, without order and noise that can be repeated, and the lab's step. Sizes
 are those of preset quick, and of the paper for WGAN and WGAN-GP; images are the embedded ones.
-Beside it: what each optimizer's steps cost of the whole. Writes docs/gans.json and docs/gans.md.
+Beside it: what each optimizer's steps cost of the whole. Writes results/benchmarks/gans.json and
+the tables of docs/gans.md.
 
-    python -m benchmarks.gans [--rounds 8]
-    python -m benchmarks.gans --table    # only writes the page anew, from the record
+    python -m benchmarks.gans [--rounds 8] [--cases wgan,quick ...]
 """
 
 from __future__ import annotations
 
-import os
 import statistics
-from collections.abc import Mapping
-from pathlib import Path
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
-from benchmarks.costs import Step, made, shares, shares_table, turns
-from benchmarks.page import command
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adabelief_lab.common.environment import environment
+from adabelief_lab.bench.harness import (
+    Benchmark,
+    Record,
+    Table,
+    conditions,
+    interleaved,
+    paired,
+    timed,
+)
 from adabelief_lab.common.rng import seed
 from adabelief_lab.data import small_images
 from adabelief_lab.models import dcgan, sngan
 from adabelief_lab.tasks.gan import GANTask
 from adabelief_lab.workloads import WORKLOADS
+from benchmarks import DOCS, RECORDS
+from benchmarks.costs import made, shares, shares_table
 
-RECORD = Path(__file__).parent.parent / "docs" / "gans.json"
 CLIP, PENALTY = 0.01, 10.0
 LOOP, LAB = "a bare loop", "the lab"
+PAPERS = {"size": 64, "width": 64, "batch_size": 64}
 
 
 class Case(NamedTuple):
@@ -40,36 +47,37 @@ class Case(NamedTuple):
 
     workload: str
     size: str
-    options: Mapping[str, Any]
+    changed: Mapping[str, Any]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """All options."""
+        return {**WORKLOADS[self.workload].presets["quick"].options, **self.changed}
+
+    def task(self) -> GANTask:
+        """The lab's task."""
+        workload = WORKLOADS[self.workload]
+        preset = workload.presets["quick"].model_copy(update={"options": self.options})
+        task = workload.build(preset, 0, 0)
+        assert isinstance(task, GANTask)
+        return task
 
 
-PAPERS = {"size": 64, "width": 64, "batch_size": 64}
-CASES = (
-    Case("wgan", "quick", {}),
-    Case("wgan-gp", "quick", {}),
-    Case("sn-gan", "quick", {}),
-    Case("wgan", "the paper's", PAPERS),
-    Case("wgan-gp", "the paper's", PAPERS),
-)
+CASES = {
+    f"{workload},{size}": Case(workload, size, changed)
+    for workload, size, changed in (
+        ("wgan", "quick", {}),
+        ("wgan-gp", "quick", {}),
+        ("sn-gan", "quick", {}),
+        ("wgan", "the paper's", PAPERS),
+        ("wgan-gp", "the paper's", PAPERS),
+    )
+}
 
 
-def options_of(case: Case) -> dict[str, Any]:
-    """All options."""
-    return {**WORKLOADS[case.workload].presets["quick"].options, **case.options}
-
-
-def task_of(case: Case) -> GANTask:
-    """The lab's task."""
-    workload = WORKLOADS[case.workload]
-    preset = workload.presets["quick"].model_copy(update={"options": options_of(case)})
-    task = workload.build(preset, 0, 0)
-    assert isinstance(task, GANTask)
-    return task
-
-
-def by_hand(case: Case) -> Step:
+def by_hand(case: Case) -> Callable[[int], Any]:
     """A step of the generator and five of the critic, as one writes them."""
-    options = options_of(case)
+    options = case.options
     images, labels = small_images.load("fashion", hold_out=False).train
     size = options.get("size", sngan.SIZE)
     resized = functional.interpolate(images.float(), (size, size), mode="bilinear", antialias=True)
@@ -115,8 +123,7 @@ def by_hand(case: Case) -> Step:
                     parameter.clamp_(-CLIP, CLIP)
         loss.item()
 
-    def step(index: int) -> None:
-        del index
+    def step(_: int) -> None:
         for _ in range(options.get("n_critic", 5)):
             critic_step()
         noise = drawn()
@@ -127,76 +134,70 @@ def by_hand(case: Case) -> Step:
     return step
 
 
-def lab(case: Case) -> Step:
+def lab(case: Case) -> Callable[[int], Any]:
     """A step of the lab, which is the same number of both."""
-    task, spec = task_of(case), WORKLOADS[case.workload].published[0]
+    task, spec = case.task(), WORKLOADS[case.workload].published[0]
     optimizers = {name: made(spec, module) for name, module in task.modules.items()}
-
-    def step(index: int) -> None:
-        task.step(index, optimizers)["loss"].item()
-
-    return step
+    return lambda index: task.step(index, optimizers)["loss"].item()
 
 
-def record_of(rounds: int) -> dict[str, Any]:
+def measure(given: Namespace) -> dict[str, Any]:
     """All times of all rounds."""
     torch.set_num_threads(1)
-    load_average = os.getloadavg()[0]
     seed(0)
-    cases = [
-        {
+    cases = []
+    for case in (CASES[name] for name in given.cases):
+        timers = {LOOP: timed(by_hand(case)), LAB: timed(lab(case))}
+        specs = WORKLOADS[case.workload].published if case.size == "quick" else ()
+        cases.append({
             "workload": case.workload,
             "size": case.size,
-            "n_critic": task_of(case)._n_critic,
-            "speeds": turns({LOOP: by_hand(case), LAB: lab(case)}, rounds),
-            "shares": shares(task_of(case), WORKLOADS[case.workload].published, max(2, rounds // 4))
-            if case.size == "quick"
-            else {},
-        }
-        for case in CASES
-    ]
-    return {"machine": environment(), "load_average": load_average, "cases": cases}
+            "n_critic": case.task()._n_critic,
+            "speeds": interleaved(timers, given.rounds),
+            "shares": shares(case.task(), specs, max(2, given.rounds // 4)),
+        })  # fmt: skip
+    return {"cases": cases}
 
 
-def page(record: Mapping[str, Any]) -> str:
-    """The tables in Markdown."""
-    facts, cases = record["machine"], record["cases"]
-    rounds = len(cases[0]["speeds"][LOOP])
-    lines = [
-        "# The lab's GANs beside a bare loop",
-        "",
-        f"Written by `make gans` from [gans.json](gans.json): torch {facts['torch']}, "
-        f"{facts['processor']}, {facts['threads']} thread, CPU time, {rounds} rounds; load average "
-        f"{record['load_average']:.1f} at the beginning. With AdaBelief for both networks. No GPU "
-        "was here.",
-        "",
-        "The lab's networks have their channels last in memory, and its critic has no gradients "
-        "while the generator learns: what a bare loop does not think of.",
-        "",
-        "| workload | size | critic's steps a second, bare loop | generator's, bare loop | "
-        "the lab, of that |",
-        "| --- | --- | ---: | ---: | ---: |",
-    ]
-    for case in cases:
-        bare = statistics.median(case["speeds"][LOOP])
-        pairs = zip(case["speeds"][LOOP], case["speeds"][LAB], strict=True)
-        of = statistics.median(loop / ours for loop, ours in pairs)
-        lines.append(
-            f"| {case['workload']} | {case['size']} | {case['n_critic'] / bare:.2f} | "
-            f"{1 / bare:.2f} | {100 * of:.0f} % |"
-        )
-    shown = [case for case in cases if case["shares"]]
-    lines += [
-        "",
-        "The optimizer's steps, in percent of the time of training, at the size of quick:",
-        "",
-    ]
-    labels = {
-        spec.name: spec.label for case in shown for spec in WORKLOADS[case["workload"]].published
-    }
-    lines += shares_table({case["workload"]: case["shares"] for case in shown}, labels)
-    return "\n".join(lines) + "\n"
+def speed(record: Record) -> str:
+    """Steps a second of the bare loop, and of the lab."""
+    rows = []
+    for case in record["cases"]:
+        loop, ours = case["speeds"][LOOP], case["speeds"][LAB]
+        each = statistics.median(loop)
+        rows.append((
+            case["workload"], case["size"], f"{case['n_critic'] / each:.2f}", f"{1 / each:.2f}",
+            f"{100 * paired(loop, ours).median:.0f} %",
+        ))  # fmt: skip
+    heads = (
+        "workload", "size", "critic's steps a second, bare loop", "generator's, bare loop",
+        "the lab, of that",
+    )  # fmt: skip
+    facts = conditions(record, "CPU time", f"{len(record['cases'][0]['speeds'][LOOP])} rounds")
+    return f"{facts}\n\n{Table(heads, rows, text=(0, 1))}"
 
+
+def optimizers(record: Record) -> str:
+    """Each optimizer's share."""
+    columns = {case["workload"]: case["shares"] for case in record["cases"] if case["shares"]}
+    specs = [spec for name in columns for spec in WORKLOADS[name].published]
+    return shares_table(columns, specs)
+
+
+def options(parser: ArgumentParser) -> None:
+    """What is measured."""
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+
+
+BENCHMARK = Benchmark(
+    about=__doc__,
+    record=RECORDS / "gans.json",
+    page=DOCS / "gans.md",
+    sections={"speed": speed, "optimizers": optimizers},
+    measure=measure,
+    rounds=8,
+    options=options,
+)
 
 if __name__ == "__main__":
-    command(__doc__, 8, record_of, page, RECORD)
+    BENCHMARK.command()

@@ -1,44 +1,49 @@
 """Words a second of the lab's LSTM at the paper's size, against torch.nn.LSTM without ornaments.
 
-Contenders take turns in one process, in shuffled rounds, on the same words with the same optimizer,
+Candidates take turns in one process, in shuffled rounds, on the same words with the same optimizer,
 one thread: a bare loop over torch.nn.LSTM, and the lab's step without any dropout, with all of the
 recipe but weight drop, and with all of it. Beside it: what each optimizer's step costs of the
 whole. The text is the embedded one; its vocabulary is as large as the Penn Treebank's. Writes
-docs/words.json and docs/words.md.
+results/benchmarks/words.json and the tables of docs/words.md.
 
-    python -m benchmarks.words [--rounds 8]
-    python -m benchmarks.words --table    # only writes the page anew, from the record
+    python -m benchmarks.words [--rounds 8] [--layers 1 2 3]
 """
 
 from __future__ import annotations
 
 import itertools
-import os
 import statistics
-from collections.abc import Mapping
-from pathlib import Path
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from benchmarks.costs import Step, made, shares, shares_table, turns
-from benchmarks.page import command
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from adabelief_lab.common.environment import environment
+from adabelief_lab.bench.harness import (
+    Benchmark,
+    Record,
+    Table,
+    conditions,
+    interleaved,
+    paired,
+    timed,
+)
 from adabelief_lab.common.rng import seed
 from adabelief_lab.declare.workload import Preset
 from adabelief_lab.optimizers import OptimizerSpec
 from adabelief_lab.tasks.lstm_lm import LSTMLanguageModel
 from adabelief_lab.workloads.load import load_workload
 from adabelief_lab.workloads.words import build
+from benchmarks import DOCS, RECORDS
+from benchmarks.costs import made, shares, shares_table
 
-RECORD = Path(__file__).parent.parent / "docs" / "words.json"
 LAYERS = (1, 2, 3)
 LENGTH, COLUMNS = 70, 20
 CLIP = 0.25
 NONE = {f"drop_{name}": 0.0 for name in ("words", "inputs", "hidden", "output", "recurrent")}
-# Options of the lab's contenders; the first is what torch.nn.LSTM does.
+# Options of the lab's candidates; the first does what torch.nn.LSTM does.
 OURS: Mapping[str, Mapping[str, float]] = {
     "no dropout": {**NONE, "activation": 0.0, "slowness": 0.0},
     "all but weight drop": {"drop_recurrent": 0.0},
@@ -76,16 +81,15 @@ def task_of(layers: int, options: Mapping[str, float]) -> LSTMLanguageModel:
 
 
 def specs_of(layers: int) -> tuple[OptimizerSpec, ...]:
-    """Who is compared at that depth; AdaBelief is the first."""
+    """The optimizers that are compared at that depth; AdaBelief is the first."""
     return load_workload(f"ptb-lstm{layers}").workload.published
 
 
-def by_hand(layers: int) -> Step:
+def by_hand(layers: int) -> Callable[[int], Any]:
     """A step of a bare loop."""
     task = task_of(layers, {})
     model = Plain(task._model.bias.numel(), layers)
     optimizer = made(specs_of(layers)[0], model)
-
     memory: list[Any] = [None] * layers
 
     def step(index: int) -> None:
@@ -101,82 +105,67 @@ def by_hand(layers: int) -> Step:
     return step
 
 
-def lab(layers: int, options: Mapping[str, float]) -> Step:
+def lab(layers: int, options: Mapping[str, float]) -> Callable[[int], Any]:
     """A step of the lab."""
     task = task_of(layers, options)
     optimizers = {"model": made(specs_of(layers)[0], task.modules["model"])}
-
-    def step(index: int) -> None:
-        task.step(index, optimizers)["loss"].item()
-
-    return step
+    return lambda index: task.step(index, optimizers)["loss"].item()
 
 
-def contenders(layers: int) -> dict[str, Step]:
-    """The bare loop, and the lab's ways."""
-    return {
-        PLAIN: by_hand(layers),
-        **{name: lab(layers, options) for name, options in OURS.items()},
-    }
-
-
-def record_of(rounds: int) -> dict[str, Any]:
+def measure(given: Namespace) -> dict[str, Any]:
     """All times of all rounds."""
     torch.set_num_threads(1)
-    load_average = os.getloadavg()[0]
     seed(0)
-    cases = [
-        {
-            "layers": layers,
-            "speeds": turns(contenders(layers), rounds),
-            "shares": shares(task_of(layers, {}), specs_of(layers), max(2, rounds // 4)),
-        }
-        for layers in LAYERS
-    ]
-    return {"machine": environment(), "load_average": load_average, "cases": cases}
+    cases = []
+    for layers in given.layers:
+        candidates = {PLAIN: by_hand(layers)}
+        candidates |= {name: lab(layers, options) for name, options in OURS.items()}
+        timers = {name: timed(step) for name, step in candidates.items()}
+        speeds = interleaved(timers, given.rounds)
+        own = shares(task_of(layers, {}), specs_of(layers), max(2, given.rounds // 4))
+        cases.append({"layers": layers, "speeds": speeds, "shares": own})
+    return {"cases": cases}
 
 
-def ratio(case: Mapping[str, Any], above: str, below: str) -> float:
-    """Median over rounds of the time of one, divided by the time of another."""
-    pairs = zip(case["speeds"][above], case["speeds"][below], strict=True)
-    return statistics.median(a / b for a, b in pairs)
+def speed(record: Record) -> str:
+    """Words a second, and what the lab and its recipe cost."""
+    rows = []
+    for case in record["cases"]:
+        times = case["speeds"]
+        of = (f"{100 * paired(times[PLAIN], times[name]).median:.1f} %" for name in OURS)
+        drop = 100 * (1 - paired(times["all but weight drop"], times["the recipe"]).median)
+        words = LENGTH * COLUMNS / statistics.median(times[PLAIN])
+        rows.append((str(case["layers"]), f"{words:.0f}", *of, f"{drop:.1f} %"))
+    heads = (
+        "layers", f"words a second, {PLAIN}", *(f"{name}, of that" for name in OURS),
+        "weight drop, of the recipe's time",
+    )  # fmt: skip
+    rounds = len(record["cases"][0]["speeds"][PLAIN])
+    facts = conditions(record, "CPU time", f"{rounds} rounds")
+    return f"{facts}\n\n{Table(heads, rows, text=())}"
 
 
-def _counted(layers: int) -> str:
-    return f"{layers} layer{'s' if layers > 1 else ''}"
+def optimizers(record: Record) -> str:
+    """Each optimizer's share."""
+    columns = {f"{case['layers']} layer{'s' if case['layers'] > 1 else ''}": case["shares"]
+               for case in record["cases"]}  # fmt: skip
+    return shares_table(columns, specs_of(max(LAYERS)))
 
 
-def page(record: Mapping[str, Any]) -> str:
-    """The tables in Markdown."""
-    facts, cases = record["machine"], record["cases"]
-    rounds = len(cases[0]["speeds"][PLAIN])
-    lines = [
-        "# The lab's LSTM beside torch.nn.LSTM",
-        "",
-        f"Written by `make words` from [words.json](words.json): torch {facts['torch']}, "
-        f"{facts['processor']}, {facts['threads']} thread, CPU time, {rounds} rounds; load average "
-        f"{record['load_average']:.1f} at the beginning. {COLUMNS} columns, {LENGTH} words a step, "
-        "the paper's widths, with AdaBelief. No GPU was here.",
-        "",
-        f"| layers | words a second, {PLAIN} | "
-        + " | ".join(f"{name}, of that" for name in OURS)
-        + " | weight drop, of the recipe's time |",
-        "| ---: |" + " ---: |" * (len(OURS) + 2),
-    ]
-    for case in cases:
-        plain = statistics.median(case["speeds"][PLAIN])
-        of = " | ".join(f"{100 * ratio(case, PLAIN, name):.1f} %" for name in OURS)
-        drop = 100 * (1 - ratio(case, "all but weight drop", "the recipe"))
-        lines.append(f"| {case['layers']} | {LENGTH * COLUMNS / plain:.0f} | {of} | {drop:.1f} % |")
-    lines += [
-        "",
-        "The optimizer's step, in percent of the time of a whole step of the recipe:",
-        "",
-    ]
-    labels = {spec.name: spec.label for spec in specs_of(max(LAYERS))}
-    lines += shares_table({_counted(case["layers"]): case["shares"] for case in cases}, labels)
-    return "\n".join(lines) + "\n"
+def options(parser: ArgumentParser) -> None:
+    """What is measured."""
+    parser.add_argument("--layers", type=int, nargs="+", default=list(LAYERS), choices=LAYERS)
 
+
+BENCHMARK = Benchmark(
+    about=__doc__,
+    record=RECORDS / "words.json",
+    page=DOCS / "words.md",
+    sections={"speed": speed, "optimizers": optimizers},
+    measure=measure,
+    rounds=8,
+    options=options,
+)
 
 if __name__ == "__main__":
-    command(__doc__, 8, record_of, page, RECORD)
+    BENCHMARK.command()

@@ -164,6 +164,22 @@ def _json(value: Any, depth: int) -> str:
     return json.dumps(value, allow_nan=False)
 
 
+def read_json(path: Path) -> Any:
+    """What is in a JSON file.
+
+    Raises:
+        ValueError: the file cannot be read, or is no JSON; the message names it.
+    """
+    try:
+        return json.loads(path.read_text())
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror}"
+        raise ValueError(msg) from None
+    except json.JSONDecodeError as error:
+        msg = f"{path} is no JSON: {error}"
+        raise ValueError(msg) from None
+
+
 def filled(page: str, begin: str, end: str, content: str) -> str:
     """The page with `content` between two marks instead of what is there.
 
@@ -195,7 +211,9 @@ class Benchmark:
             program writes the record.
         rounds: the default of `--rounds`; None if the benchmark has none.
         options: adds further options.
-        figure: makes a PNG file beside the record, from the record alone.
+        figure: makes a PNG file beside the record, from the record alone; None if it has nothing
+            to show.
+        read: reads the record's file; a ValueError has a message for the user.
     """
 
     about: str | None
@@ -204,8 +222,9 @@ class Benchmark:
     sections: Mapping[str, Callable[[Any], str]]
     measure: Callable[[argparse.Namespace], Record] | None = None
     rounds: int | None = None
-    options: Callable[[argparse.ArgumentParser], None] = field(default=_no_options)
-    figure: Callable[[Any], bytes] | None = None
+    options: Callable[[argparse.ArgumentParser], Any] = field(default=_no_options)
+    figure: Callable[[Any], bytes | None] | None = None
+    read: Callable[[Path], Any] = field(default=read_json)
 
     def command(self, arguments: Sequence[str] | None = None) -> None:
         """Measure, unless only the page is wanted; then write the record and the page."""
@@ -216,10 +235,9 @@ class Benchmark:
             "--record", type=Path, default=self.record,
             help="another file for the record; its tables are printed and not written to the page",
         )  # fmt: skip
-        if self.measure:
-            parser.add_argument(
-                "--table", action="store_true", help="only write the page, from the record"
-            )
+        parser.add_argument(
+            "--table", action="store_true", help="only write the page, from the record"
+        )
         if self.rounds is not None:
             parser.add_argument("--rounds", type=int, default=self.rounds)
         self.options(parser)
@@ -229,19 +247,19 @@ class Benchmark:
             load = load_average()
             measured = self.measure(given)
             facts = {**environment(), "cores": cores()}
-            record = {"machine": facts, "load_average": load, **measured}
-            replace(given.record, json_text(record).encode())
+            made = {"machine": facts, "load_average": load, **measured}
+            replace(given.record, json_text(made).encode())
         try:
-            record = json.loads(given.record.read_text())
-        except OSError as error:
-            sys.exit(f"{given.record} cannot be read: {error.strerror}")
+            record = self.read(given.record)
+        except ValueError as error:
+            sys.exit(str(error))
         if given.record == self.record:
             self.page.write_text(self.written(self.page.read_text(), record))
-        if self.figure:
-            given.record.with_suffix(".png").write_bytes(self.figure(record))
+        if self.figure and (picture := self.figure(record)):
+            given.record.with_suffix(".png").write_bytes(picture)
         sys.stdout.write("\n\n".join(write(record) for write in self.sections.values()) + "\n")
 
-    def written(self, page: str, record: Record) -> str:
+    def written(self, page: str, record: Any) -> str:
         """The page with all sections of this benchmark as the record has them."""
         for name, write in self.sections.items():
             begin = f"<!-- {name}: written by python -m benchmarks.{self.record.stem} -->"
