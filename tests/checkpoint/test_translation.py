@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import adabelief_pytorch
 import numpy as np
 import pytest
 import torch
@@ -277,6 +276,7 @@ def test_the_installed_package_of_the_authors_goes_on_here(
     rectify: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours, theirs = leaves(GRADS[0]), leaves(GRADS[0])
+    adabelief_pytorch = pytest.importorskip("adabelief_pytorch")
     original = adabelief_pytorch.AdaBelief(
         theirs, lr=0.01, weight_decay=0.1, rectify=rectify, print_change_log=False
     )

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from sklearn.base import clone
-from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from adabelief import AdaBelief
 from replay import assert_equal, example, replay
 
 pytest.importorskip("skorch")
+clone = pytest.importorskip("sklearn.base").clone
+load_digits = pytest.importorskip("sklearn.datasets").load_digits
 pytestmark = pytest.mark.slow
 
 Net = Any

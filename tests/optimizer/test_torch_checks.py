@@ -17,6 +17,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+
+pytest.importorskip("expecttest")  # torch's own test utilities import it
+
 from torch.testing._internal.common_optimizers import (
     OptimizerErrorEnum,
     OptimizerInfo,
