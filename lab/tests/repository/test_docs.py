@@ -1,18 +1,20 @@
-"""Every code block of the documentation runs, every example prints what it says, links exist."""
+"""Every code block of the documentation runs and prints what it says; what pages name exists."""
 
 from __future__ import annotations
 
 import doctest
+import importlib
 import re
-import runpy
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from paths import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = [
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", ROOT / "lab" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "results").rglob("*.md")),
+]  # fmt: skip
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -45,6 +47,36 @@ def test_links_within_the_project_lead_somewhere(page: Path) -> None:
     assert not missing
 
 
+def there(name: str) -> bool:
+    """Whether a dotted name is a module of ours, or an attribute of one."""
+    parts = name.split(".")
+    for k in range(len(parts), 0, -1):
+        try:
+            found: object = importlib.import_module(".".join(parts[:k]))
+        except ModuleNotFoundError:
+            continue
+        try:
+            for attribute in parts[k:]:
+                found = getattr(found, attribute)
+        except AttributeError:
+            return False
+        return True
+    return False
+
+
+@pytest.mark.parametrize("page", PAGES, ids=NAMES)
+def test_modules_and_files_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text()
+    if page.name == "CHANGELOG.md":  # it also tells what things were called
+        text = text.partition("### Changed")[0]
+    names = set(re.findall(r"(?<![\w/.-])adabelief(?:_lab)?(?:\.[A-Za-z_]\w*)+(?![\w/])", text))
+    assert [name for name in sorted(names) if not there(name)] == []
+    files = re.findall(
+        r"(?<![\w/.])((?:src|lab|tests|benchmarks|examples|scripts|results|docs)/[\w./-]*\w)", text
+    )
+    assert [file for file in sorted(set(files)) if not (ROOT / file).exists()] == []
+
+
 def test_make_targets_in_the_documentation_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {
@@ -54,32 +86,3 @@ def test_make_targets_in_the_documentation_exist() -> None:
     }  # fmt: skip
     assert named
     assert named <= targets
-
-
-def compatibility() -> dict[str, Any]:
-    return runpy.run_path(str(ROOT / "docs" / "compatibility.py"))
-
-
-def test_the_compatibility_matrix_has_every_feature_and_every_defect_and_all_pass() -> None:
-    module, page = compatibility(), (ROOT / "docs" / "compatibility.md").read_text()
-    features = [name for section in module["FEATURES"].values() for name in section]
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in page.splitlines() if "|" in line]
-    assert [name for name in features if name not in rows] == []
-    assert [number for number in module["DEFECTS"] if str(number) not in rows] == []
-    assert sorted(module["DEFECTS"]) == list(range(1, 27))
-    assert "✗" not in page
-    assert "| skipped |" not in page
-
-
-def test_a_failing_or_missing_test_shows_in_the_compatibility_matrix() -> None:
-    module = compatibility()
-    record = [
-        {"id": "test_x.py::test_a[loop]", "path": "loop", "outcome": "passed"},
-        {"id": "test_x.py::test_a[foreach]", "path": "foreach", "outcome": "failed"},
-        {"id": "test_x.py::test_a[both]", "path": "foreach", "outcome": "passed"},
-        {"id": "test_x.py::test_a[fused]", "path": "fused", "outcome": "passed"},
-        {"id": "test_x.py::test_b", "path": "default", "outcome": "skipped"},
-    ]
-    assert module["row"]("it", record, ["test_x.py"]) == "| it | ✓ 1 | ✗ 1 of 2 | ✓ 1 | skipped |"
-    with pytest.raises(SystemExit, match=r"it: no outcome of test_y\.py in the record"):
-        module["row"]("it", record, ["test_y.py"])

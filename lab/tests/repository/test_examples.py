@@ -39,9 +39,8 @@ WORKLOADS = ("gan", "hugging_face_workload", "lightning_workload", "own_model")
 
 @pytest.mark.parametrize("name", [*NAMES, *WORKLOADS])
 def test_it_reads_like_documentation(name: str) -> None:
-    """Short, with a text that says how to run it, and importable without running."""
+    """It has a text that says how to run it, and it is importable without running."""
     text = (EXAMPLES / f"{name}.py").read_text("utf-8")
-    assert len(text.splitlines()) <= 60
     tree = ast.parse(text)
     command = f"adabelief compare examples/{name}.py:workload"
     how = command if name in WORKLOADS else f"python examples/{name}.py"
