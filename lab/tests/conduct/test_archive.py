@@ -193,7 +193,7 @@ def test_an_archive_of_other_code_is_refused_where_there_are_runs(
     code = json.loads((folder / "code.json").read_text())
     good, other = tmp_path / "good.zip", tmp_path / "other.zip"
     pack(Store(folder), good)
-    theirs = {**code, "lab/train.py": "0" * 16}
+    theirs = {**code, "adabelief_lab/run/train.py": "0" * 16}
     rewritten(good, other, {"code.json": json.dumps(theirs).encode()})
     before = files(folder)
     with pytest.raises(LabError, match=r"another version of this code[\s\S]*train\.py: changed"):
@@ -203,7 +203,7 @@ def test_an_archive_of_other_code_is_refused_where_there_are_runs(
     unpack(other, fresh)
     assert fresh.code() == theirs, "the runs are theirs, and no run of ours may be added"
     with pytest.raises(LabError, match="another version of this code"):
-        fresh.open(fresh.study())
+        fresh.open(fresh.study(), code)
 
 
 def test_a_file_that_is_not_there_is_said_to_be_unreadable(tmp_path: Path) -> None:

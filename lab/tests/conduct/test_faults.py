@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.conduct.compare import declare
+from adabelief_lab.conduct.compare import code_of, declare
 from adabelief_lab.declare.study import Result
 from adabelief_lab.optimizers import resolve
 from adabelief_lab.run import crash_counter
@@ -98,33 +98,64 @@ def test_who_is_ended_by_others_takes_back_one_attempt_and_no_more(tmp_path: Pat
     path = tmp_path / "attempts.json"
     for made, left in ((1, None), (3, 2)):
         leaving = (
-            "import sys; from pathlib import Path; from adabelief_lab import attempts; "
-            f"[attempts.begin(Path(sys.argv[1]), 3, 'a') for _ in range({made})]; attempts.leave()"
+            "import sys; from pathlib import Path; from adabelief_lab.run import crash_counter; "
+            f"[crash_counter.begin(Path(sys.argv[1]), 3, 'a') for _ in range({made})]; "
+            "crash_counter.exit_without_counting()"
         )
         ended = subprocess.run([sys.executable, "-c", leaving, str(tmp_path)], check=False)
         assert ended.returncode == 1
         assert (json.loads(path.read_bytes())["count"] if path.exists() else None) == left
 
 
-def test_two_versions_of_the_code_are_refused_with_the_difference(tmp_path: Path) -> None:
-    study = declare(load_workload("fashion-mnist"), "smoke", resolve(["adabelief", "sgd"]))
-    store = Store(tmp_path)
-    store.open(study)
-    store.open(study)
-    code = json.loads((tmp_path / "code.json").read_bytes())
-    assert {"optimizer.py", "lab/train.py", "kernels/csrc/batch.c"} <= set(code)
-    assert not any(name.startswith(("cli/", "lab/report/")) for name in code)
-    other = {**code, "lab/train.py": "0" * 16, "lab/old.py": "1" * 16}
-    del other["optimizer.py"]
+def test_two_versions_of_the_code_are_refused_with_the_files_that_differ(tmp_path: Path) -> None:
+    loaded = load_workload("fashion-mnist")
+    study = declare(loaded, "smoke", resolve(["adabelief", "sgd"]))
+    store, code = Store(tmp_path), code_of(study, loaded.workload)
+    store.open(study, code)
+    store.open(study, code)
+    assert json.loads((tmp_path / "code.json").read_bytes()) == dict(sorted(code.items()))
+    other = {**code, "adabelief_lab/run/train.py": "0" * 16, "adabelief_lab/old.py": "1" * 16}
+    del other["adabelief/optimizer.py"]
     (tmp_path / "code.json").write_text(json.dumps(other))
     with pytest.raises(LabError) as caught:
-        store.open(study)
+        store.open(study, code)
     said = str(caught.value)
-    assert "lab/old.py: gone\n  lab/train.py: changed\n  optimizer.py: new" in said
+    assert "differ:\n  adabelief_lab/run/train.py: changed\nName another folder" in said
     assert "--any-code" in said
     assert json.loads((tmp_path / "code.json").read_bytes()) == other, "nothing was changed"
-    store.open(study, any_code=True)
-    store.open(study)
+    store.open(study, code, any_code=True)
+    store.open(study, code)
+
+
+def test_a_folder_whose_files_all_have_other_names_is_of_another_version(tmp_path: Path) -> None:
+    loaded = load_workload("fashion-mnist")
+    study = declare(loaded, "smoke", resolve(["adabelief"]))
+    store, code = Store(tmp_path), code_of(study, loaded.workload)
+    store.open(study, {f"lab/file{i:02}.py": "0" * 16 for i in range(12)})
+    with pytest.raises(LabError, match=r"lab/file09\.py: gone\n  and 2 more\nName another"):
+        store.open(study, code)
+
+
+def test_a_study_that_gains_an_optimizer_adds_its_files(tmp_path: Path) -> None:
+    loaded = load_workload("fashion-mnist")
+    few = declare(loaded, "smoke", resolve(["adabelief", "sgd"]))
+    more = declare(loaded, "smoke", resolve(["adabelief", "sgd", "lookahead+eadam"]))
+    store, before = Store(tmp_path), code_of(few, loaded.workload)
+    store.open(few, before)
+    store.open(more, code_of(more, loaded.workload))
+    implementations = "adabelief_lab/optimizers/implementations"
+    assert store.code().keys() - before.keys() == {
+        f"{implementations}/{name}.py"
+        for name in ("declared_options", "eadam", "lookahead", "per_parameter", "wrapper")
+    }
+
+
+def test_a_users_file_reaches_what_it_imports() -> None:
+    loaded = load_workload(f"{FAULTY}:killed")
+    study = declare(loaded, "smoke", resolve(["adabelief"]))
+    code = code_of(study, loaded.workload)
+    assert "adabelief_lab/declare/workload.py" in code
+    assert not any(name.startswith("adabelief_lab/workloads/") for name in code)
 
 
 def test_a_folder_that_may_only_be_read_is_told_and_left(tmp_path: Path) -> None:

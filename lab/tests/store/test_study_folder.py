@@ -179,7 +179,7 @@ def test_a_kill_in_the_very_first_write_does_not_lock_the_folder_up(
     (tmp_path / "study.json.tmp25241").write_bytes(b"half")
     (tmp_path / "lock").touch()
     Store(tmp_path).open(study)
-    assert {path.name for path in tmp_path.iterdir()} == {"code.json", "lock", "study.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "study.json"}
     assert Store(tmp_path).study() == study
 
 

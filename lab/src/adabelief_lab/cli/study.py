@@ -33,7 +33,7 @@ from adabelief_lab.cli.options import (
 )
 from adabelief_lab.cli.run_study import run
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.conduct.compare import records_of, results_of
+from adabelief_lab.conduct.compare import code_of, records_of, results_of
 from adabelief_lab.conduct.estimate import estimate
 from adabelief_lab.conduct.local_engine import Engine, LocalEngine
 from adabelief_lab.conduct.progress import Progress, duration, progress
@@ -119,12 +119,13 @@ def compare(
         )
         store = Store(folder)
         dry_run(loaded.workload, study.settings, evaluate=not store.begun())
+        code = code_of(study, loaded.workload)
         at_once = workers or as_many(study)
         if only_show:
-            store.check(study, any_code=any_code)
+            store.check(study, code, any_code=any_code)
             _show(study, loaded, store, at_once if engine == "local" else 1, as_json=as_json)
             return
-        store.open(study, any_code=any_code)
+        store.open(study, code, any_code=any_code)
 
         def start() -> Engine:
             reference = loaded.source or workload

@@ -6,10 +6,12 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from adabelief_lab.common.code_version import file_hashes
 from adabelief_lab.common.errors import LabError, first_of
 from adabelief_lab.conduct.local_engine import Engine
 from adabelief_lab.conduct.progress import Progress, progress
@@ -17,6 +19,7 @@ from adabelief_lab.declare.search_space import shown
 from adabelief_lab.declare.study import Result, RunRecord, Study, plan
 from adabelief_lab.declare.workload import Metric, Preset, Workload
 from adabelief_lab.optimizers import OptimizerSpec, Search
+from adabelief_lab.optimizers.implementations import import_paths
 from adabelief_lab.run.validate import preset_of
 from adabelief_lab.store.study_folder import Store
 from adabelief_lab.workloads.load import Loaded
@@ -89,6 +92,19 @@ def _hash(loaded: Loaded, options: Mapping[str, Any]) -> str:
         return loaded.hash
     contents = (hashlib.sha256(file.read_bytes()).hexdigest() for file in named)
     return hashlib.sha256(" ".join([loaded.hash, *contents]).encode()).hexdigest()
+
+
+def code_of(study: Study, workload: Workload) -> dict[str, str]:
+    """Hashes of the files of this project that the study's runs can reach, by name.
+
+    A run executes the training loop, the module that builds the workload's task, and its
+    optimizer. A user's file is not among them: its own hash is part of the study.
+    """
+    build = getattr(workload.build, "func", workload.build)  # within functools.partial
+    module = getattr(build, "__module__", None) or type(build).__module__
+    users = [Path(study.source.rpartition(":")[0])] if study.source else []
+    classes = [path for spec in study.optimizers for path in import_paths(spec)]
+    return file_hashes("adabelief_lab.run.train", module, *users, *classes)
 
 
 def _check_options(workload: Workload, settings: Preset) -> None:

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import adabelief
 from adabelief_lab.common import atomic_files
+from adabelief_lab.common.code_version import file_hashes
 from adabelief_lab.common.environment import environment
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.paper.exhibit import Claim, Drawing, Exhibit, Findings, Table
@@ -29,7 +29,7 @@ class ExhibitRecord:
         exhibit: name.
         title: its title.
         source: where in the paper.
-        code: sixteen hex digits of the sha256 of the package's source.
+        code: sixteen hex digits, of the files of this project that the exhibit can reach.
         environment: as of runs.
         seconds: that measuring took, or the runs that were measured.
         findings: data, tables and claims.
@@ -47,14 +47,11 @@ class ExhibitRecord:
     drawings: Sequence[Mapping[str, Any]]
 
 
-def code() -> str:
-    """A digest of this package's source: records of other versions are made anew."""
-    root = Path(adabelief.__file__).parent
-    found = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in (".py", ".c", ".h", ".inc", ".js", ".html", ".css"):
-            found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:16]
+def code(exhibit: Exhibit) -> str:
+    """A digest of the files that the exhibit can reach: records of other versions are made anew."""
+    functions = (getattr(each, "func", each) for each in (exhibit.measure, exhibit.draw))
+    hashes = file_hashes(*(function.__module__ for function in functions))
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def make(exhibit: Exhibit, folder: Path) -> ExhibitRecord:
@@ -78,7 +75,7 @@ def make(exhibit: Exhibit, folder: Path) -> ExhibitRecord:
         exhibit=exhibit.name,
         title=exhibit.title,
         source=exhibit.source,
-        code=code(),
+        code=code(exhibit),
         environment=facts,
         seconds=round(seconds, 1) if measured.seconds is None else measured.seconds,
         findings=found,

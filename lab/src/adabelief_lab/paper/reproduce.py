@@ -37,7 +37,7 @@ def reproduce(
     for exhibit in exhibits:
         folder = root / exhibit.name
         found = None if again or not exhibit.kept else record.read_record(folder)
-        if found is None or found.code != record.code():
+        if found is None or found.code != record.code(exhibit):
             if tell is not None:
                 tell(exhibit, None)
             found = record.make(exhibit, folder)

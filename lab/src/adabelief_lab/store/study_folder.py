@@ -1,7 +1,7 @@
 """A study's folder. Truth is in its files: every other stage can be thrown away and rebuilt.
 
 study.json                  the declaration
-code.json                   digests of the code that makes its numbers
+code.json                   hashes of the files of code that its runs can reach
 lock                        held while the declaration is written
 runs/<key>/spec.json        the run's declaration
 runs/<key>/metrics.jsonl    one row an evaluation; byte for byte the same however often killed
@@ -24,11 +24,14 @@ from filelock import FileLock
 from pydantic import ValidationError
 
 from adabelief_lab.common.atomic_files import is_partial, naming, replace, replace_json, sweep
-from adabelief_lab.common.code_version import differences, file_hashes
+from adabelief_lab.common.code_version import differences
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.declare.study import Result, Run, RunRecord, Study
 from adabelief_lab.store.run_folder import Rows, RunFolder
 from adabelief_lab.store.same_study import check_same
+
+# Changed files that a message names.
+LISTED = 10
 
 
 class Store:
@@ -50,14 +53,14 @@ class Store:
 
         Args:
             study: the declaration.
-            code: digests of the code that makes the runs which are to come; this one's if None.
-            any_code: go on although the folder's runs were made by other code.
+            code: hashes of the files that the runs which are to come can reach; None compares
+                nothing and writes nothing down.
+            any_code: resume although the folder's runs were made by other code.
 
         Raises:
             LabError: the folder holds another study, or other things, or was made by another
                 version of this code; nothing is changed.
         """
-        code = file_hashes() if code is None else code
         self.check(study, code, any_code=any_code)
         path = self.root / "study.json"
         with naming(path):
@@ -66,7 +69,9 @@ class Store:
             with FileLock(self.root / "lock"):
                 sweep(self.root)
                 replace_json(path, study)
-                replace(self.root / "code.json", json.dumps(code, indent=1).encode())
+                if code is not None:
+                    together = dict(sorted({**self.code(), **code}.items()))
+                    replace(self.root / "code.json", json.dumps(together, indent=1).encode())
             for checkpoint in self.root.glob("runs/*/checkpoint*.pt"):
                 if RunFolder(checkpoint.parent).result() is not None:  # killed within `finish`
                     checkpoint.unlink(missing_ok=True)
@@ -81,28 +86,29 @@ class Store:
         """
         if (self.root / "study.json").exists():
             check_same(self.root, self.study(), study)
-            if not any_code:
-                self._check_code(file_hashes() if code is None else code)
+            if code is not None and not any_code:
+                self._check_code(code)
         elif self.root.exists() and (not self.root.is_dir() or _foreign(self.root)):
             msg = f"{self.root} is not empty and holds no study; name another folder with --out"
             raise LabError(msg)
 
     def code(self) -> dict[str, str]:
-        """Digests of the code that made the folder's runs; none if it was killed while opened."""
+        """Hashes of the code that made the folder's runs; none where nobody wrote them down."""
         try:
             return dict(json.loads((self.root / "code.json").read_bytes()))
         except (OSError, ValueError):
             return {}
 
     def _check_code(self, code: Mapping[str, str]) -> None:
-        before = self.code()
-        changes = differences(before, code) if before else []
+        changes = differences(self.code(), code)
         if changes:
-            listed = "\n  ".join(changes)
+            more = [f"and {len(changes) - LISTED} more"] if len(changes) > LISTED else []
+            listed = "\n  ".join([*changes[:LISTED], *more])
             msg = (
-                f"{self.root} was made by another version of this code; nothing was changed. It "
-                f"differs in\n  {listed}\n"
-                "Name another folder with --out, or mix both with --any-code."
+                f"{self.root} was made by another version of this code; nothing was changed. These "
+                f"files differ:\n  {listed}\n"
+                "Name another folder with --out, or mix the results of both versions with "
+                "--any-code."
             )
             raise LabError(msg)
 

@@ -78,6 +78,16 @@ class Declared(Protocol):
         """Optimizers around it, the outermost first."""
 
 
+def import_paths(declared: Declared) -> list[str]:
+    """The import path of the optimizer, and those of its wrappers.
+
+    Raises:
+        LabError: an id is unknown.
+    """
+    around = [import_path(each.implementation) for each in declared.wrappers]
+    return [import_path(declared.implementation), *around]
+
+
 def make_declared_optimizer(
     declared: Declared, params: ParamsT, hyperparameters: Mapping[str, Any]
 ) -> Optimizer:
