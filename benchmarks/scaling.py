@@ -5,15 +5,13 @@ the folder that a run of fashion-mnist leaves, with made-up numbers, and trains 
 measured is the lab's own work on them: each command as it is typed, in a fresh process, and the
 driver of `compare` with an engine whose runs take no time. The second part trains real runs one
 after the other and takes from the time of the whole what they say of themselves. Writes
-docs/scaling.json and its table in docs/scaling.md.
+results/benchmarks/scaling.json and its tables in docs/scaling.md.
 
     python -m benchmarks.scaling [--runs 10 1000 100000] [--real 30] [--scratch FOLDER]
-    python -m benchmarks.scaling --table    # only writes the table anew, from the record
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -24,14 +22,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser, Namespace
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.marked import filled
 
+from adabelief_lab.bench.harness import MIB, Benchmark, Record, Table
+from adabelief_lab.bench.memory import peak
 from adabelief_lab.common.environment import environment
 from adabelief_lab.conduct.compare import conduct, declare
 from adabelief_lab.conduct.local_engine import Engine, LocalEngine
@@ -42,33 +42,29 @@ from adabelief_lab.optimizers import OPTIMIZERS, resolve
 from adabelief_lab.run.train import execute
 from adabelief_lab.store.study_folder import Store
 from adabelief_lab.workloads.load import load_workload
+from benchmarks import DOCS, RECORDS, ROOT
 
-DOCS = Path(__file__).parent.parent / "docs"
-RECORD, PAGE = DOCS / "scaling.json", DOCS / "scaling.md"
-BEGIN, END = "<!-- written by benchmarks/scaling.py -->", "<!-- to here -->"
 WORKLOAD = "fashion-mnist"
 # Runs: (optimizers, trials, seeds).
 SIZES = {10: (2, 2, 3), 1_000: (20, 40, 10), 100_000: (50, 1_900, 100)}
-MIB = 2**20
 ENVIRONMENT = environment()
 
 # Runs `adabelief` with what is left of the arguments; then tells the process's cost in a file.
-# VmHWM and not ru_maxrss, which begins with the memory of the process that started this one.
 COMMAND = """
 import atexit, json, sys, time
 from pathlib import Path
-from adabelief_lab.__main__ import main
 told = Path(sys.argv.pop(1))
 def tell():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    peak = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    told.write_text(json.dumps({"cpu_seconds": time.process_time(), "peak_bytes": peak}))
+    cpu = time.process_time()
+    from adabelief_lab.bench.memory import peak
+    told.write_text(json.dumps({"cpu_seconds": cpu, "peak_bytes": peak()}))
 atexit.register(tell)
+from adabelief_lab.__main__ import main
 main()
 """
 
 
-def options(size: int) -> list[str]:
+def declaration(size: int) -> list[str]:
     """What makes `adabelief compare` declare that many runs."""
     specs, trials, seeds = SIZES[size]
     names = [
@@ -84,7 +80,7 @@ def options(size: int) -> list[str]:
 
 def study(size: int) -> Study:
     """The same, declared here."""
-    given = options(size)
+    given = declaration(size)
     names = ["adabelief", *given[given.index("--against") + 1].split(",")]
     _, trials, seeds = SIZES[size]
     return declare(
@@ -126,19 +122,15 @@ def simulate(store: Store, run: Run) -> None:
     folder.outcome.write_text(result.model_dump_json(indent=1) + "\n")
 
 
-class Simulated(Engine):
-    """Ends one run at every turn of the driver, at once, and keeps the driver's own CPU time.
+class Queue(Engine):
+    """An engine without processes: its runs wait until it is asked what has ended.
 
     Args:
         store: the study's.
     """
 
     def __init__(self, store: Store) -> None:
-        self.turns: list[float] = []
-        self.handled: list[float] = []
-        self._store = store
-        self._waiting: deque[Run] = deque()
-        self._left = time.process_time()
+        self._store, self._waiting = store, deque[Run]()
 
     def submit(self, run: Run) -> None:
         """Queue a run."""
@@ -146,13 +138,26 @@ class Simulated(Engine):
 
     @property
     def running(self) -> list[Run]:
-        """None: they end at once."""
+        """None: a run is queued or has ended."""
         return []
 
     @property
     def idle(self) -> bool:
         """Whether nothing is queued."""
         return not self._waiting
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+
+class Simulated(Queue):
+    """Ends one run at every turn of the driver, at once, and keeps the driver's own CPU time."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.turns: list[float] = []
+        self.handled: list[float] = []
+        self._left = time.process_time()
 
     def ended(self, timeout: float) -> Iterator[tuple[Run, str]]:
         """The next run."""
@@ -164,9 +169,6 @@ class Simulated(Engine):
             yield run, ""
             self.handled.append(time.process_time() - start)
         self._left = time.process_time()
-
-    def stop(self) -> None:
-        """Nothing to stop."""
 
 
 def drive(size: int, root: Path) -> dict[str, float]:
@@ -212,12 +214,14 @@ def simulated(size: int, scratch: Path) -> dict[str, dict[str, float]]:
     """Cost of every command on a study of that many simulated runs."""
     root = scratch / f"study-{size}"
     declared, store = study(size), Store(root)
-    found = {"plan": fresh(["compare", *options(size), "--dry-run", "--out", str(root)], scratch)}
+    found = {
+        "plan": fresh(["compare", *declaration(size), "--dry-run", "--out", str(root)], scratch)
+    }
     store.open(declared)
     found["status_0"] = fresh(["status", str(root)], scratch)
     driver = subprocess.run(
         [sys.executable, "-m", "benchmarks.scaling", "--drive", str(size), str(root.resolve())],
-        cwd=DOCS.parent,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -234,34 +238,17 @@ def simulated(size: int, scratch: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-class InThisProcess(Engine):
+class InThisProcess(Queue):
     """Executes a run here when it is asked what has ended: no engine at all."""
 
     def __init__(self, root: Path) -> None:
-        self._store, self._waiting = Store(root), deque[Run]()
-        torch.set_num_threads(1)  # as in a worker
-
-    def submit(self, run: Run) -> None:
-        """Queue a run."""
-        self._waiting.append(run)
-
-    @property
-    def running(self) -> list[Run]:
-        """None: nobody can ask while one runs."""
-        return []
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is queued."""
-        return not self._waiting
+        super().__init__(Store(root))
+        torch.set_num_threads(1)  # as in a worker process
 
     def ended(self, timeout: float) -> Iterator[tuple[Run, str]]:
         """Execute the next run."""
         run = self._waiting.popleft()
         yield run, execute(self._store.folder(run), run, load_workload(WORKLOAD).workload)
-
-    def stop(self) -> None:
-        """Nothing to stop."""
 
 
 def _local(root: Path) -> Engine:
@@ -325,115 +312,93 @@ def _own(result: Result) -> float:
     return result.seconds + result.eval_seconds
 
 
-def measure(sizes: list[int], count: int, scratch: Path) -> dict[str, Any]:
-    """The record of both parts."""
-    record: dict[str, Any] = {"machine": {**ENVIRONMENT, "cores": os.cpu_count()}}
-    record["load_average"] = os.getloadavg()[0]
-    record["simulated"] = {}
-    for size in sizes:
-        print(f"{size:,} simulated runs", file=sys.stderr)
-        record["simulated"][str(size)] = simulated(size, scratch)
-    record["real"] = {}
-    for name, (title, _) in ENGINES.items() if count else ():
-        print(f"{count} real runs, {title}", file=sys.stderr)
-        # Several short rounds: what disturbs one does not disturb the median.
-        record["real"][name] = [real(name, count, scratch / f"{name}-{i}") for i in range(3)]
-    return record
+def measure(given: Namespace) -> dict[str, Any]:
+    """Both parts."""
+    with tempfile.TemporaryDirectory(dir=given.scratch) as folder:
+        scratch = Path(folder)
+        found = {}
+        for size in given.runs:
+            print(f"{size:,} simulated runs", file=sys.stderr)
+            found[str(size)] = simulated(size, scratch)
+        trained = {}
+        for name, (title, _) in ENGINES.items() if given.real else ():
+            print(f"{given.real} real runs, {title}", file=sys.stderr)
+            # Several short rounds: what disturbs one does not disturb the median.
+            trained[name] = [real(name, given.real, scratch / f"{name}-{i}") for i in range(3)]
+    return {"simulated": found, "real": trained}
 
 
-COMMANDS = {
-    "plan": "`compare --dry-run`",
-    "status_0": "`status`, nothing finished",
-    "status_tuned": "`status`, tuning finished",
-    "status_100": "`status`, all finished",
-    "report": "`report`",
-}
+def cost(name: str) -> Callable[[Any], str]:
+    """The cell of a command's time and memory."""
+    return lambda one: f"{one[name]['cpu_seconds']:.1f} s, {one[name]['peak_bytes'] / MIB:,.0f} MiB"
 
 
-def table(record: Mapping[str, Any]) -> str:
-    """Both tables in Markdown."""
-    facts, found = record["machine"], record["simulated"]
-    heads = [f"{int(size):,} runs" for size in found]
-
-    def line(title: str, cell: Callable[[Any], str]) -> str:
-        return f"| {title} | " + " | ".join(cell(one) for one in found.values()) + " |"
-
-    def cost(name: str) -> Callable[[Any], str]:
-        return lambda one: (
-            f"{one[name]['cpu_seconds']:.1f} s, {one[name]['peak_bytes'] / MIB:,.0f} MiB"
-        )
-
-    lines = [
-        f"Python {facts['python']}, torch {facts['torch']}, {facts['processor']}, "
-        f"{facts['cores']} cores; load average {record['load_average']:.1f} at the beginning.",
-        "",
-        "Simulated runs: the folders have the shape that runs of fashion-mnist leave, and made-up "
-        "numbers. Each command in a fresh process as it is typed, start of Python and torch "
-        "included; the driver of `compare` with an engine whose runs take no time. CPU time, which "
-        "other work on the machine disturbs less than the wall's, and the most memory that was "
-        "resident.",
-        "",
-        f"| | {' | '.join(heads)} |",
-        "| --- |" + " ---: |" * len(heads),
-        *(line(title, cost(name)) for name, title in COMMANDS.items()),
-        line("size of the page", lambda one: f"{one['report']['page_bytes'] / MIB:.1f} MiB"),
-        line("driver: until the first run starts", _driver("start_seconds", "s")),
-        line("driver: each run that ends", _driver("run_seconds", "ms")),
-        line("driver: each time progress is shown", _driver("show_seconds", "ms")),
-        line("driver: memory", lambda one: f"{one['driver']['peak_bytes'] / MIB:,.0f} MiB"),
-    ]
-    if record["real"]:
-        lines += [
-            "",
-            "Real runs of fashion-mnist, preset smoke, one after the other (medians of three "
-            "rounds): wall time of each beside its training and evaluation, files included, and "
-            "the longest wait for the first one's process.",
-            "",
-            "| | training and evaluation | beside them, each run | start |",
-            "| --- | ---: | ---: | ---: |",
-        ]
-    for name, rounds in record["real"].items():
-        own, overhead = (
-            statistics.median(one[what] for one in rounds)
-            for what in ("run_seconds", "overhead_seconds")
-        )
-        start = max(one["start_seconds"] for one in rounds)  # Ray's in the first round only
-        title = ENGINES[name][0]
-        lines.append(f"| {title} | {1e3 * own:.0f} ms | {1e3 * overhead:.0f} ms | {start:.1f} s |")
-    return "\n".join(lines)
-
-
-def _driver(name: str, unit: str) -> Callable[[Any], str]:
+def driver(name: str, unit: str) -> Callable[[Any], str]:
+    """The cell of a time of the driver."""
     factor, digits = (1.0, 1) if unit == "s" else (1e3, 2)
     return lambda one: f"{factor * one['driver'][name]:.{digits}f} {unit}"
 
 
-def main() -> None:
-    """Measure, unless only the table is wanted, and write record and page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+# Title of a row -> its cell for a study.
+ROWS: Mapping[str, Callable[[Any], str]] = {
+    "`compare --dry-run`": cost("plan"),
+    "`status`, nothing finished": cost("status_0"),
+    "`status`, tuning finished": cost("status_tuned"),
+    "`status`, all finished": cost("status_100"),
+    "`report`": cost("report"),
+    "size of the page": lambda one: f"{one['report']['page_bytes'] / MIB:.1f} MiB",
+    "driver: until the first run starts": driver("start_seconds", "s"),
+    "driver: each run that ends": driver("run_seconds", "ms"),
+    "driver: each time progress is shown": driver("show_seconds", "ms"),
+    "driver: memory": lambda one: f"{one['driver']['peak_bytes'] / MIB:,.0f} MiB",
+}
+
+
+def studies(record: Record) -> str:
+    """The cost of commands and of the driver, a column for each size of study."""
+    facts, found = record["machine"], record["simulated"]
+    heads = ("cost of", *(f"{int(size):,} runs" for size in found))
+    rows = [(title, *map(cell, found.values())) for title, cell in ROWS.items()]
+    return (
+        f"Python {facts['python']}, torch {facts['torch']}, {facts['processor']}, "
+        f"{facts['cores']} cores; load average {record['load_average']:.1f} at the beginning.\n\n"
+        f"{Table(heads, rows)}"
+    )
+
+
+def engines(record: Record) -> str:
+    """The cost of each engine beside the training itself."""
+    rows = []
+    for name, rounds in record["real"].items():
+        own, beside = (
+            f"{1e3 * statistics.median(one[what] for one in rounds):.0f} ms"
+            for what in ("run_seconds", "overhead_seconds")
+        )
+        start = max(one["start_seconds"] for one in rounds)  # Ray's in the first round only
+        rows.append((ENGINES[name][0], own, beside, f"{start:.1f} s"))
+    heads = ("engine", "training and evaluation", "beside them, each run", "start")
+    return str(Table(heads, rows)) if rows else "Not measured."
+
+
+def options(parser: ArgumentParser) -> None:
+    """What is measured."""
     parser.add_argument("--runs", type=int, nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--real", type=int, default=30, help="runs of each engine; 0 for none")
     parser.add_argument("--scratch", type=Path, help="where the folders are made and removed")
-    parser.add_argument("--out", type=Path, help="write the record there, and no page")
-    parser.add_argument("--table", action="store_true")
-    parser.add_argument("--drive", nargs=2, help=argparse.SUPPRESS)  # this file's own child
-    given = parser.parse_args()
-    if given.drive:
-        found = drive(int(given.drive[0]), Path(given.drive[1]))
-        lines = Path("/proc/self/status").read_text().splitlines()
-        peak = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-        print(json.dumps({**found, "peak_bytes": peak}))
-        return
-    target = given.out or RECORD
-    if not given.table:
-        with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
-            record = measure(given.runs, given.real, Path(scratch))
-        target.write_text(json.dumps(record, indent=1) + "\n")
-    record = json.loads(target.read_text())
-    if not given.out:
-        PAGE.write_text(filled(PAGE.read_text(), BEGIN, END, table(record)))
-    print(table(record))
 
+
+BENCHMARK = Benchmark(
+    about=__doc__,
+    record=RECORDS / "scaling.json",
+    page=DOCS / "scaling.md",
+    sections={"scaling": studies, "engines": engines},
+    measure=measure,
+    options=options,
+)
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--drive"]:  # the child that `simulated` starts
+        own = drive(int(sys.argv[2]), Path(sys.argv[3]))
+        print(json.dumps({**own, "peak_bytes": peak()}))
+    else:
+        BENCHMARK.command()
