@@ -10,29 +10,7 @@ from benchmarks.small_state.updates import FORMATS
 from benchmarks.small_state.verdict import Judgement, judge
 
 from adabelief_lab.analysis.paired_tests import ALPHA
-
-END = "<!-- to here -->"
-
-
-def filled(page: str, record: Mapping[str, Any]) -> str:
-    """The page with its tables written anew.
-
-    Raises:
-        ValueError: a mark is missing.
-    """
-    for name, section in (("training", training(record)), ("updates", updates(record))):
-        before, begin, rest = page.partition(_mark(name))
-        _, end, after = rest.partition(END)
-        if not begin or not end:
-            msg = f"the page must have {_mark(name)} and then {END}"
-            raise ValueError(msg)
-        page = f"{before}{begin}\n\n{section}\n\n{end}{after}"
-    return page
-
-
-def tables(record: Mapping[str, Any]) -> str:
-    """Everything that is generated."""
-    return f"{training(record)}\n\n{updates(record)}"
+from adabelief_lab.bench.harness import NOTHING, Record, Table, conditions
 
 
 def judgements(workload: Mapping[str, Any]) -> dict[str, Judgement]:
@@ -42,59 +20,42 @@ def judgements(workload: Mapping[str, Any]) -> dict[str, Judgement]:
     return {name: judge(wide, small) for name, small in losses.items()}
 
 
-def training(record: Mapping[str, Any]) -> str:
+def training(record: Record) -> str:
     """What was run, the outcome in a few sentences, and a table for each workload."""
     workloads = record["workloads"]
     judged = {name: judgements(workload) for name, workload in workloads.items()}
-    parts = [_machine(next(iter(workloads.values()))["machine"]), _runs(workloads.values())]
+    parts = [conditions(next(iter(workloads.values())), "on the CPU"), _runs(workloads.values())]
     parts += [_summary(judged), *(_table(workloads[name], found) for name, found in judged.items())]
     return "\n\n".join(parts)
 
 
-def updates(record: Mapping[str, Any]) -> str:
+def updates(record: Record) -> str:
     """Errors of single updates."""
     measured = record["updates"]
-    head = (
-        f"{measured['model']}, lr {measured['lr']:g}, {measured['steps']} steps, errors averaged "
-        f"over the last {measured['compared']}."
-    )
     sizes = measured["batches"]
-    lines = [
-        f"| state | {' | '.join(f'{name} of {size}' for name, size in sizes.items())} |",
-        f"| --- |{' ---: |' * len(sizes)}",
+    heads = ("state", *(f"{name} of {size}" for name, size in sizes.items()))
+    rows = [
+        (name, *(_error(measured["errors"][batches][name]) for batches in sizes))
+        for name in FORMATS
     ]
-    for name in FORMATS:
-        cells = [_error(measured["errors"][batches][name]) for batches in sizes]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return head + "\n\n" + "\n".join(lines)
-
-
-def _mark(name: str) -> str:
-    return f"<!-- {name}: written by make small-state -->"
-
-
-def _machine(facts: Mapping[str, Any]) -> str:
     return (
-        f"torch {facts['torch']}, {facts['processor']}, {facts['threads']} thread(s) a run, on "
-        "the CPU."
+        f"{measured['model']}, lr {measured['lr']:g}, {measured['steps']} steps, errors averaged "
+        f"over the last {measured['compared']}.\n\n{Table(heads, rows)}"
     )
 
 
 def _runs(workloads: Any) -> str:
-    lines = [
-        "| workload | parameters | steps × batch | seeds | lr tried for float32 | taken |",
-        "| --- | ---: | ---: | ---: | --- | ---: |",
-    ]
+    rows = []
     for each in workloads:
         rates = [trial["lr"] for trial in each["trials"]]
-        tried = ", ".join(f"{rate:.2g}" for rate in rates)
         edge = {min(rates): " (lowest)", max(rates): " (highest)"}.get(each["lr"], "")
-        budget = f"{each['steps']} × {each['options']['batch_size']}"
-        lines.append(
-            f"| {each['title']} | {each['parameters']:,} | {budget} | {len(each['seeds'])} "
-            f"| {tried} | {each['lr']:.2g}{edge} |"
-        )
-    return "\n".join(lines)
+        rows.append((
+            each["title"], f"{each['parameters']:,}",
+            f"{each['steps']} × {each['options']['batch_size']}", str(len(each["seeds"])),
+            ", ".join(f"{rate:.2g}" for rate in rates), f"{each['lr']:.2g}{edge}",
+        ))  # fmt: skip
+    heads = ("workload", "parameters", "steps × batch", "seeds", "lr tried for float32", "taken")
+    return str(Table(heads, rows, text=(0, 4)))
 
 
 def _summary(judged: Mapping[str, Mapping[str, Judgement]]) -> str:
@@ -119,36 +80,31 @@ def _summary(judged: Mapping[str, Mapping[str, Judgement]]) -> str:
 def _table(workload: Mapping[str, Any], judged: Mapping[str, Judgement]) -> str:
     accuracies = "accuracy" in workload["finals"][FLOAT32][0]
     noise = next(iter(judged.values())).noise
-    lines = [
-        f"{workload['title']}: standard deviation of float32 over seeds σ = {noise:.2g}.",
-        "",
-        f"| state | test loss |{' accuracy |' if accuracies else ''} difference to float32 "
-        "[95 %] | in σ | p | verdict |",
-        f"| --- | ---: |{' ---: |' if accuracies else ''} ---: | ---: | ---: | --- |",
-    ]
+    heads = [
+        "state", "test loss", *(["accuracy"] if accuracies else []),
+        "difference to float32 [95 %]", "in σ", "p", "verdict",
+    ]  # fmt: skip
+    rows = []
     for name, runs in workload["finals"].items():
         cells = [name, _mean(_losses(runs), ".4f")]
         if accuracies:
             cells.append(_mean([run.get("accuracy") for run in runs], ".2%"))
         found = judged.get(name)
-        cells += _judgement(found) if found else [""] * 4
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells + (_judgement(found) if found else [""] * 4))
+    return (
+        f"{workload['title']}: standard deviation of float32 over seeds σ = {noise:.2g}.\n\n"
+        f"{Table(heads, rows, text=(0, len(heads) - 1))}"
+    )
 
 
 def _judgement(found: Judgement) -> list[str]:
-    difference = found.difference
-    p = f"{found.p:.3f}"
-    if difference is None or difference.half_width is None:
-        return ["", "", p, f"{found.verdict}: {found.diverged} diverged"]
-    low, high = difference.mean - difference.half_width, difference.mean + difference.half_width
-    more = f": {found.diverged} diverged" if found.diverged else ""
-    return [
-        f"{_signed(difference.mean, 5)} [{_signed(low, 5)}, {_signed(high, 5)}]",
-        _signed(difference.mean / found.noise, 2),
-        p,
-        f"{found.verdict}{more}",
-    ]
+    difference, more = found.difference, f": {found.diverged} diverged" if found.diverged else ""
+    last = [f"{found.p:.3f}", f"{found.verdict}{more}"]
+    if difference is None or difference.low is None or difference.high is None:
+        return ["", "", *last]
+    low, high = _signed(difference.low, 5), _signed(difference.high, 5)
+    in_noise = _signed(difference.mean / found.noise, 2)
+    return [f"{_signed(difference.mean, 5)} [{low}, {high}]", in_noise, *last]
 
 
 def _signed(value: float, digits: int) -> str:
@@ -164,7 +120,7 @@ def _losses(runs: Sequence[Mapping[str, Any]]) -> list[float | None]:
 def _mean(values: Sequence[float | None], form: str) -> str:
     finite = [value for value in values if value is not None]
     if not finite:
-        return "–"
+        return NOTHING
     mean = sum(finite) / len(finite)
     return format(mean, form) if mean < 100 else format(mean, ",.0f")
 

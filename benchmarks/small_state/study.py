@@ -16,27 +16,27 @@ from adabelief_lab.run.validate import dry_run
 from adabelief_lab.store.study_folder import Store
 from adabelief_lab.workloads.load import load_workload
 
-FOLDER = Path(__file__).parent
+FILE = Path(__file__).with_name("workloads.py")
 WORKLOADS = ("cnn", "lstm", "gpt")
 FLOAT32, CONTROL = "float32", "linear 8-bit"
 
 
-def _contender(name: str, implementation: str = "adabelief", **options: Any) -> OptimizerSpec:
+def _candidate(name: str, implementation: str = "adabelief", **options: Any) -> OptimizerSpec:
     return OptimizerSpec(
         name=name,
         label=name,
         implementation=implementation,
         defaults={"betas": [0.9, 0.999], "eps": 1e-16, "weight_decay": 0.01, **options},
         space={"lr": LogRange(low=3e-4, high=0.3)},
-        source="the lab's defaults of adabelief (lab/rivals.py)",
+        source="the lab's defaults of adabelief",
     )
 
 
-CONTENDERS = (
-    _contender(FLOAT32),
-    _contender("bfloat16", state_dtype="bfloat16"),
-    _contender("8bit", state_dtype="8bit"),
-    _contender(CONTROL, "benchmarks.small_state.controls:Linear8bit"),
+CANDIDATES = (
+    _candidate(FLOAT32),
+    _candidate("bfloat16", state_dtype="bfloat16"),
+    _candidate("8bit", state_dtype="8bit"),
+    _candidate(CONTROL, "benchmarks.small_state.controls:Linear8bit"),
 )
 
 
@@ -48,22 +48,22 @@ def conduct(
     Raises:
         LabError: a run failed, or float32 state diverged at every learning rate or at a seed.
     """
-    reference = f"{FOLDER / name}.py:workload"
+    reference = f"{FILE}:{name}"
     loaded = load_workload(reference)
-    study = declare(loaded, preset, CONTENDERS)
+    study = declare(loaded, preset, CANDIDATES)
     dry_run(loaded.workload, study.settings)
     store = Store(root / name)
     store.open(study)
     engine = LocalEngine(store.root, reference, workers)
     try:
-        wide = CONTENDERS[0]
+        wide = CANDIDATES[0]
         trials = study.tune_runs(wide)
         results = _finish(store, engine, trials, note)
         best = select(study, wide, results)
         if best is None or best.run is None:
             msg = f"{name}: float32 state diverged at every learning rate"
             raise LabError(msg)
-        finals = {each.name: study.final_runs(each, best.point) for each in CONTENDERS}
+        finals = {each.name: study.final_runs(each, best.point) for each in CANDIDATES}
         # Pair by pair: a study that is stopped has whole pairs.
         in_pairs = [run for pair in zip(*finals.values(), strict=True) for run in pair]
         results |= _finish(store, engine, in_pairs, note)
@@ -108,9 +108,9 @@ def _record(
         "data": study.data,
         "parameters": first.n_params,
         "steps": study.settings.steps,
-        "schedule": study.settings.schedule,
+        "schedule": study.settings.schedule.kind,
         "options": study.settings.options,
-        "hyperparameters": CONTENDERS[0].defaults,
+        "hyperparameters": CANDIDATES[0].defaults,
         "machine": first.environment,
         "lr": best.hyperparameters["lr"],
         "trials": [
