@@ -52,7 +52,7 @@ def test_a_record_of_the_same_code_is_kept(tmp_path: Path, monkeypatch: Any) -> 
     assert counted.times == 1
     reproduce.reproduce([counted.exhibit], tmp_path, again=True)
     assert counted.times == 2
-    monkeypatch.setattr(record, "code", lambda: "another")
+    monkeypatch.setattr(record, "code", lambda _: "another")
     reproduce.reproduce([counted.exhibit], tmp_path)
     assert counted.times == 3
 
