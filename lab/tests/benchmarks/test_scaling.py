@@ -1,23 +1,18 @@
-"""What a large study costs, at a tiny size; docs/scaling.md says what the records say."""
+"""What a large study costs beside its runs, and the training loop, at a tiny size."""
 
 from __future__ import annotations
 
-import json
-import sys
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from benchmarks import belief, loop, scaling
 
 from adabelief_lab.conduct import compare
 from adabelief_lab.conduct.compare import records_of, results_of
 from adabelief_lab.declare.study import Result, Run, Study, plan
 from adabelief_lab.store.study_folder import Store
-from paths import ROOT
-
-sys.path.append(str(ROOT))
-from benchmarks import belief, loop, scaling
-from benchmarks.marked import filled
 
 
 def test_the_driver_plans_when_tuning_ends_and_not_at_every_run(
@@ -49,21 +44,25 @@ def test_records_do_not_hold_their_rows(tmp_path: Path) -> None:
     assert record.rows[-1] == {"step": 1}
 
 
-def test_the_loop_is_measured_and_trains_the_same_weights(tmp_path: Path) -> None:
+def test_the_loop_is_measured_and_trains_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tiny = loop.Case("tiny", batch_size=8, steps=4, eval_every=2)
-    record = loop.record_of({"tiny": tiny}, rounds=1, scratch=tmp_path)
+    monkeypatch.setattr(loop, "CASES", {"tiny": tiny})
+    record = loop.measure(Namespace(rounds=1, scratch=tmp_path))
     (case,) = record["cases"].values()
-    assert set(case["rounds"]) == set(loop.CONTENDERS)
+    assert set(case["rounds"]) == set(loop.CANDIDATES)
     assert all(one["wall"] > 0 and one["eval_wall"] > 0 for (one,) in case["rounds"].values())
-    assert loop.table(record).count("\n| ") == 2 + len(loop.CONTENDERS) - 1
+    record["machine"] = {"torch": "2", "processor": "slow", "threads": 1}
+    assert loop.table(record).count("\n| ") == 2 + len(loop.CANDIDATES) - 1
 
 
 def test_a_loop_that_trains_something_else_is_no_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(loop.CONTENDERS, "lab", ("nothing", lambda *_: None))
+    monkeypatch.setitem(loop.CANDIDATES, "lab", ("nothing", lambda *_: None))
     with pytest.raises(SystemExit, match="did not train the same"):
-        loop.measure(loop.Case("tiny", 8, 1, 1), rounds=0, scratch=tmp_path)
+        loop.times(loop.Case("tiny", 8, 1, 1), rounds=0, scratch=tmp_path)
 
 
 def test_overhead_is_the_median_of_paired_ratios() -> None:
@@ -75,19 +74,9 @@ def test_overhead_is_the_median_of_paired_ratios() -> None:
     assert loop.overhead(rounds, "lab", "wall", evaluated=True) == pytest.approx(5)
 
 
-def test_the_page_is_written_from_the_records() -> None:
-    for module in (scaling, loop, belief):
-        page = module.PAGE.read_text()
-        record = json.loads(module.RECORD.read_text())
-        assert filled(page, module.BEGIN, module.END, module.table(record)) == page
-
-
-@pytest.mark.parametrize("page", ["", "<b> no end", "no begin <e>", "<e> <b>", "<b> <b> <e>"])
-def test_a_page_without_its_marks_is_refused(page: str) -> None:
-    assert filled("x <b> old <e> y", "<b>", "<e>", "new") == "x <b>\n\nnew\n\n<e> y"
-    with pytest.raises(ValueError, match="must have one '<b>' and one '<e>'"):
-        filled(page, "<b>", "<e>", "new")
-
-
 def test_a_looks_share_is_of_a_hundred_steps() -> None:
-    assert belief.percent({"step": [1.0, 2.0, 1.0], "look": [0.5, 4.0, 2.0]}) == 2.0
+    record = {
+        "machine": {"torch": "2", "processor": "slow", "threads": 1},
+        "seconds": {"gpt2": {"step": [1.0, 2.0, 1.0], "look": [0.5, 4.0, 2.0]}},
+    }
+    assert belief.table(record).endswith("| GPT-2 small | 1000.0 ms | 2000.0 ms | 2.00 % |")

@@ -6,13 +6,15 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
+from benchmarks.small_state import controls, page, study, updates, workloads
+from benchmarks.small_state.verdict import judge
 
 from adabelief import AdaBelief
+from adabelief_lab.bench.harness import json_text
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.declare.search_space import LogRange
 from adabelief_lab.declare.workload import Workload
@@ -22,38 +24,17 @@ from adabelief_lab.tasks.causal_lm import windows
 from adabelief_lab.workloads.load import load_workload
 from paths import ROOT
 
-FOLDER = ROOT / "benchmarks" / "small_state"
-NAMES = ("cnn", "lstm", "gpt")
+NAMES = study.WORKLOADS
 
 
-class Modules(NamedTuple):
-    controls: ModuleType
-    page: ModuleType
-    study: ModuleType
-    text: ModuleType
-    updates: ModuleType
-    verdict: ModuleType
-
-
-@pytest.fixture(autouse=True)
-def modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[Modules]:
-    monkeypatch.syspath_prepend(str(ROOT))
-    # The root is on the path only now.
-    from benchmarks.small_state import (  # noqa: PLC0415
-        controls,
-        page,
-        study,
-        text,
-        updates,
-        verdict,
-    )
-
-    yield Modules(controls, page, study, text, updates, verdict)
-    text.word_streams.cache_clear()
+@pytest.fixture(scope="module", autouse=True)
+def without_streams() -> Iterator[None]:
+    yield
+    workloads.word_streams.cache_clear()
 
 
 def workload(name: str) -> Workload:
-    return load_workload(f"{FOLDER / name}.py:workload").workload
+    return load_workload(f"{study.FILE}:{name}").workload
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -94,8 +75,8 @@ def test_windows_follow_each_other_and_targets_are_one_token_later() -> None:
     assert len(windows(torch.arange(14), 4, 2)[0]) == 2
 
 
-def test_words_are_numbered_by_frequency_in_the_train_split(modules: Modules) -> None:
-    streams = modules.text.word_streams(30)
+def test_words_are_numbered_by_frequency_in_the_train_split() -> None:
+    streams = workloads.word_streams(30)
     counts = torch.bincount(streams["train"], minlength=30)
     assert (counts[1:-1] >= counts[2:]).all()
     assert counts[1] == max(counts[1:].tolist())  # 0 stands for all words that are rare
@@ -103,8 +84,8 @@ def test_words_are_numbered_by_frequency_in_the_train_split(modules: Modules) ->
     assert all(int(stream.max()) < 30 for stream in streams.values())
 
 
-def test_words_of_an_address(modules: Modules) -> None:
-    found = list(modules.text._ended(["The Nation's 1,234 ships, and 3.", "A-b"]))
+def test_words_of_an_address() -> None:
+    found = list(workloads._ended(["The Nation's 1,234 ships, and 3.", "A-b"]))
     assert found == ["the", "nation's", "N", "ships", "and", "N", "<eos>", "a", "b", "<eos>"]
 
 
@@ -136,21 +117,21 @@ def test_language_models_do_not_look_ahead(name: str) -> None:
     assert not torch.allclose(before[:, 5:], after[:, 5:])
 
 
-def test_the_control_rounds_s_to_equal_steps_of_its_block(modules: Modules) -> None:
+def test_the_control_rounds_s_to_equal_steps_of_its_block() -> None:
     s = torch.zeros(300)
     s[:3] = torch.tensor([255.0, 1.4, 0.4])  # one step is 1
     s[256:258] = torch.tensor([0.255, 0.0014])
-    rounded = modules.controls.Linear8bit([torch.zeros(1)]).rounded(s.view(3, 100)).view(-1)
+    rounded = controls.Linear8bit([torch.zeros(1)]).rounded(s.view(3, 100)).view(-1)
     assert rounded[:3].tolist() == [255.0, 1.0, 0.0]
     torch.testing.assert_close(rounded[256:258], torch.tensor([0.255, 0.001]))
     assert torch.count_nonzero(rounded) == 4
 
 
-def test_controls_round_the_state_after_the_step(modules: Modules) -> None:
+def test_controls_round_the_state_after_the_step() -> None:
     grad = torch.randn(600, generator=torch.Generator().manual_seed(0))
     wide, near, linear = (
         cls([torch.zeros(600, requires_grad=True)], lr=1e-3)
-        for cls in (AdaBelief, modules.controls.NearestBfloat16, modules.controls.Linear8bit)
+        for cls in (AdaBelief, controls.NearestBfloat16, controls.Linear8bit)
     )
     for optimizer in (wide, near, linear):
         (param,) = optimizer.param_groups[0]["params"]
@@ -190,11 +171,12 @@ WIDE = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5]  # σ = 0.187
         ([-0.2, -0.2, -0.2, -0.2, -0.2, -0.21], "outside"),
     ],
 )
-def test_verdicts(shifts: list[float], expected: str, modules: Modules) -> None:
+def test_verdicts(shifts: list[float], expected: str) -> None:
     small = [loss + shift for loss, shift in zip(WIDE, shifts, strict=True)]
-    found = modules.verdict.judge(WIDE, small)
+    found = judge(WIDE, small)
     assert found.verdict == expected
     assert found.noise == pytest.approx(math.sqrt(0.035))
+    assert found.difference is not None
     assert found.difference.mean == pytest.approx(sum(shifts) / 6)
     assert (found.n, found.diverged) == (6, 0)
     agree = len({shift > 0 for shift in shifts}) == 1 and any(shifts)
@@ -202,25 +184,24 @@ def test_verdicts(shifts: list[float], expected: str, modules: Modules) -> None:
 
 
 @pytest.mark.parametrize("n_diverged", [1, 6])
-def test_a_diverged_run_is_outside(n_diverged: int, modules: Modules) -> None:
+def test_a_diverged_run_is_outside(n_diverged: int) -> None:
     small = [None] * n_diverged + WIDE[n_diverged:]
-    found = modules.verdict.judge(WIDE, small)
+    found = judge(WIDE, small)
     assert (found.verdict, found.diverged) == ("outside", n_diverged)
     assert (found.p == 2 / 64) == (n_diverged == 6)
 
 
 @pytest.mark.parametrize("small", [[1.0], [1.0] * 5])
-def test_losses_come_in_pairs(small: list[float], modules: Modules) -> None:
+def test_losses_come_in_pairs(small: list[float]) -> None:
     wide = WIDE if len(small) > 1 else small
     with pytest.raises(ValueError, match=f"at least 2, got {len(wide)} and {len(small)}"):
-        modules.verdict.judge(wide, small)
+        judge(wide, small)
 
 
-def test_the_study_tunes_float32_and_runs_every_format_on_its_seeds(
-    tmp_path: Path, modules: Modules
-) -> None:
+def test_the_study_tunes_float32_and_runs_every_format_on_its_seeds(tmp_path: Path) -> None:
     said: list[str] = []
-    record = modules.study.conduct("cnn", "smoke", tmp_path, 1, said.append)
+    record = study.conduct("cnn", "smoke", tmp_path, 1, said.append)
+    json_text(record)  # all of it can be written
     assert list(record["finals"]) == ["float32", "bfloat16", "8bit", "linear 8-bit"]
     assert len(said) == 2 + 4 * 2
     assert [trial["lr"] for trial in record["trials"]] == [3e-4, 0.3]
@@ -244,28 +225,26 @@ def test_the_study_tunes_float32_and_runs_every_format_on_its_seeds(
     for name in ("bfloat16", "8bit"):
         assert losses[name] == pytest.approx(losses["float32"], rel=1e-2)
     said.clear()
-    assert modules.study.conduct("cnn", "smoke", tmp_path, 1, said.append) == record
+    assert study.conduct("cnn", "smoke", tmp_path, 1, said.append) == record
     assert said == []  # nothing was run again
 
 
-def test_a_run_that_failed_stops_the_study(
-    tmp_path: Path, modules: Modules, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (wide, *others) = modules.study.CONTENDERS
+def test_a_run_that_failed_stops_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (wide, *others) = study.CANDIDATES
     broken = wide.model_copy(update={"implementation": "torch.optim:Nothing"})
-    monkeypatch.setattr(modules.study, "CONTENDERS", (broken, *others))
+    monkeypatch.setattr(study, "CANDIDATES", (broken, *others))
     with pytest.raises(LabError, match="Nothing"):
-        modules.study.conduct("cnn", "smoke", tmp_path, 1, print)
+        study.conduct("cnn", "smoke", tmp_path, 1, print)
 
 
 def test_a_float32_that_always_diverges_stops_the_study(
-    tmp_path: Path, modules: Modules, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (wide, *others) = modules.study.CONTENDERS
+    (wide, *others) = study.CANDIDATES
     wild = wide.model_copy(update={"space": {"lr": LogRange(low=1e36, high=1e37)}})
-    monkeypatch.setattr(modules.study, "CONTENDERS", (wild, *others))
+    monkeypatch.setattr(study, "CANDIDATES", (wild, *others))
     with pytest.raises(LabError, match="cnn: float32 state diverged at every learning rate"):
-        modules.study.conduct("cnn", "smoke", tmp_path, 1, print)
+        study.conduct("cnn", "smoke", tmp_path, 1, print)
 
 
 class Twice(AdaBelief):
@@ -279,11 +258,11 @@ class Twice(AdaBelief):
         return loss
 
 
-def test_errors_of_updates(modules: Modules, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     formats = {"same": (AdaBelief, {}), "twice": (Twice, {}), "up": (AdaBelief, {"maximize": True})}
-    monkeypatch.setattr(modules.updates, "FORMATS", formats)
-    monkeypatch.setattr(modules.updates, "BATCHES", {"small": 16})
-    found = modules.updates.measure(steps=4, compared=2)["errors"]["small"]
+    monkeypatch.setattr(updates, "FORMATS", formats)
+    monkeypatch.setattr(updates, "BATCHES", {"small": 16})
+    found = updates.measure(steps=4, compared=2)["errors"]["small"]
     assert found["same"] == pytest.approx({"error": 0.0, "cosine": 1.0, "norm": 1.0})
     assert found["twice"] == pytest.approx({"error": 1.0, "cosine": 1.0, "norm": 2.0})
     assert found["up"]["norm"] == pytest.approx(1.0, rel=0.1)
@@ -292,21 +271,16 @@ def test_errors_of_updates(modules: Modules, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="module")
 def record() -> dict[str, Any]:
-    return json.loads((ROOT / "docs" / "small_state.json").read_text())
+    return json.loads((ROOT / "results" / "benchmarks" / "small_state.json").read_text())
 
 
-def test_the_page_is_written_from_the_record(record: dict[str, Any], modules: Modules) -> None:
-    text = (ROOT / "docs" / "small_state.md").read_text()
-    assert modules.page.filled(text, record) == text
-
-
-def test_the_record_bears_out_what_the_page_says(record: dict[str, Any], modules: Modules) -> None:
+def test_the_record_bears_out_what_the_page_says(record: dict[str, Any]) -> None:
     assert set(record["workloads"]) == set(NAMES)
     for each in record["workloads"].values():
         assert len(each["seeds"]) >= 5
         for runs in each["finals"].values():
             assert len(runs) == len(each["seeds"])
-        judged = modules.page.judgements(each)
+        judged = page.judgements(each)
         assert {name: found.verdict.startswith("within") for name, found in judged.items()} == {
             "bfloat16": True, "8bit": True, "linear 8-bit": False,
         }  # fmt: skip
@@ -330,7 +304,7 @@ def test_the_record_is_of_these_workloads(record: dict[str, Any]) -> None:
         assert (each["steps"], len(each["seeds"])) == (preset.steps, preset.seeds)
 
 
-def test_numbers_of_a_table(modules: Modules) -> None:
+def test_numbers_of_a_table() -> None:
     def runs(*losses: float | None) -> list[dict[str, Any]]:
         return [
             {"status": "ok", "loss": loss, "accuracy": 0.5} if loss else {"status": "diverged"}
@@ -344,7 +318,7 @@ def test_numbers_of_a_table(modules: Modules) -> None:
         "finals": {"float32": runs(1, 2, 3), "bfloat16": runs(1.25, 2.25, 3.25),
                    "linear 8-bit": runs(3, None, 5)},
     }  # fmt: skip
-    text = modules.page.training({"workloads": {"toy": each, "again": each}})
+    text = page.training({"workloads": {"toy": each, "again": each}})
     lines = text.splitlines()
     assert "| Toy | 1,234 | 10 × 7 | 3 | 0.25, 0.5 | 0.25 (lowest) |" in lines
     assert (
@@ -365,8 +339,3 @@ def test_numbers_of_a_table(modules: Modules) -> None:
         "| linear 8-bit | 4.0000 | 50.00% | +2.00000 [+2.00000, +2.00000] | +2.00 | 0.250 "
         "| outside: 1 diverged |" in lines
     )
-
-
-def test_a_page_without_its_marks_is_refused(record: dict[str, Any], modules: Modules) -> None:
-    with pytest.raises(ValueError, match="the page must have <!-- training: written by make"):
-        modules.page.filled("# A page", record)
