@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -376,10 +374,3 @@ def test_long_lists_of_names_are_folded_between_names() -> None:
     assert "encoder.layers.*.self_attn.in_proj_weight (2)" in listed
     assert "encoder.norm.weight" in " ".join(listed)
     assert "\u00a0" not in "".join(lines)
-
-
-def test_the_modules_example_prints_what_it_says() -> None:
-    # The package's attribute of that name is the function.
-    outcome = doctest.testmod(sys.modules["adabelief.param_groups"])
-    assert outcome.attempted > 3
-    assert outcome.failed == 0

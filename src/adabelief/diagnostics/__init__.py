@@ -1,13 +1,13 @@
 """What is the belief doing? Of a live optimizer, or of a checkpoint.
 
 >>> import torch, adabelief
->>> from adabelief import inspect
+>>> from adabelief import diagnostics
 >>> model = torch.nn.Linear(2, 1)
 >>> optimizer = adabelief.AdaBelief(model.parameters())
 >>> for _ in range(20):
 ...     model(torch.randn(8, 2)).square().mean().backward()
 ...     optimizer.step()
->>> found = inspect.optimizer(optimizer, model)
+>>> found = diagnostics.optimizer(optimizer, model)
 >>> found.whole.at_floor  # share of elements whose denominator is made by ε, not by the belief
 0.0
 >>> text = str(found)  # a table, and what is worth a sentence

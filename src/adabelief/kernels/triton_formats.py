@@ -94,7 +94,7 @@ def upper(x_bits, x):
 
 @triton.jit
 def random_bits(place, first, between):
-    """32 random bits for each place: rounding/random_bits.py.
+    """32 random bits for each place: low_precision/random_bits.py.
 
     The multipliers are Wellons' "lowbias32", public domain.
     """

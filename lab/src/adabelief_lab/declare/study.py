@@ -126,7 +126,8 @@ class RunRecord:
 
     A row is `{"step": s, "split": "train" | "valid" | "test" | "belief", "loss": ..., ...}`: mean
     of the training loss since the row before, or the metrics of one evaluation, after s steps, or
-    what an AdaBelief does (lab/belief.py); or, of "pictures", what it makes (lab/pictures.py).
+    what an AdaBelief does (run/belief_rows.py). A row of "pictures" holds what a generator makes
+    (run/picture_rows.py).
     `result` is None while the run is not finished. Rows of a store are read when they are looked
     at.
     """

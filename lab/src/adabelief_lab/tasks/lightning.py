@@ -10,7 +10,7 @@ called     setup("fit"), configure_model, on_fit_start, on_train_start; for ever
            `Trainer.validate` and `Trainer.test` call
 no effect  configure_optimizers with its groups and schedules; `self.log` outside evaluations;
            on_train_end and on_fit_end, which come when all numbers are made
-refused    what would change training and cannot be kept: see `lab/lightning_module.py`
+refused    what would change training and cannot be kept: see `check_module`
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ static void add_row(Batch *self, const Row *row, PyObject *const *objects) {
     self->count++;
 }
 
-/* rounding/random_bits.py: the key of a parameter at a step. */
+/* low_precision/random_bits.py: the key of a parameter at a step. */
 static void set_key(Row *row, uint32_t position, uint32_t step) {
     row->key[0] = scramble(scramble(position + 0x9E3779B9, 0) + step, 0);
     row->key[1] = scramble(row->key[0] + 0x9E3779B9, 0);

@@ -2,7 +2,7 @@
 #pragma once
 #include <stdint.h>
 
-/* The unit of work, and how many elements of an 8-bit s share an exponent (rounding/e5m3.py). */
+/* The unit of work, and how many elements of an 8-bit s share an exponent (low_precision/e5m3.py). */
 enum { BLOCK = 256 };
 
 typedef enum { FLOAT32, FLOAT64, BFLOAT16, FLOAT16, UINT8, INT16, NO_DTYPE } Dtype;
@@ -19,7 +19,7 @@ typedef struct {
     int64_t numel;
     int64_t first_block;    /* number of this row's first block among all rows' */
     int slot;               /* which scalars */
-    uint32_t key[2];        /* of the random bits (rounding/random_bits.py) */
+    uint32_t key[2];        /* of the random bits (low_precision/random_bits.py) */
     Dtype param_dtype, grad_dtype;
     StateDtype state_dtype;
     Master master;
@@ -35,7 +35,7 @@ typedef struct {
     int coupled, amsgrad, adaptive;
 } Scalars;
 
-/* rounding/random_bits.py: Wellons' "lowbias32" (public domain), with `between` amid its products. */
+/* low_precision/random_bits.py: Wellons' "lowbias32" (public domain), with `between` amid its products. */
 static inline uint32_t scramble(uint32_t x, uint32_t between) {
     x ^= x >> 16;
     x *= 0x7FEB352D;
