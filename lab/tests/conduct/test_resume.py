@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from adabelief_lab.declare.study import Result
-from lab_paths import TINY
+from lab_paths import TINY, WORKLOADS
 from processes import group_members, kill, run, start, wait_until, workers
 
 # Each start of the command imports torch in three processes: slow where others compute too.
@@ -111,7 +111,7 @@ def test_a_wall_clock_that_jumps_changes_nothing(
     uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = tmp_path / "jumps.so"
-    source = Path(__file__).parent / "clock" / "jumps.c"
+    source = WORKLOADS.parent / "clock" / "jumps.c"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
     monkeypatch.setenv("LD_PRELOAD", str(library))
     says = "import time; a = time.time(); time.sleep(1); print(abs(time.time() - a) > 80_000)"
@@ -151,7 +151,7 @@ def test_a_full_disk_in_a_checkpoint_stops_with_a_message_and_loses_nothing(
     # The kernel refuses to let any file grow beyond this: the weights do not fit any more.
     limited = (
         "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
-        "sys.argv[0] = 'adabelief'; runpy.run_module('adabelief', run_name='__main__')"
+        "sys.argv[0] = 'adabelief'; runpy.run_module('adabelief_lab', run_name='__main__')"
     )
     compare = ("compare", *STUDY, "--out", str(tmp_path))
     first = start(*compare, pause=0.05)
