@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from adabelief_lab.common.errors import LabError, MissingDataError
 from adabelief_lab.data import small_images
@@ -29,22 +30,27 @@ def bytes_of(*shape: int, seed: int = 1) -> Tensor:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file like the published one, with weights that were drawn."""
-    torch.manual_seed(0)
-    network = inception.Inception()
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, 0, 0.1)  # type: ignore[arg-type]
-            nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0, 0.1)
-    state = network.state_dict()
-    # As published: from a torch that did not count batches, and with the classes.
-    kept = {name: value for name, value in state.items() if "num_batches" not in name}
-    classes = {"fc.weight": torch.randn(1008, 2048), "fc.bias": torch.randn(1008)}
-    path = tmp_path_factory.mktemp("weights") / inception.FILES[0]
-    torch.save({**kept, **classes}, path)
+
+    class Drawn(FeatureExtractorInceptionV3):  # type: ignore[misc]
+        def load_state_dict(self, *arguments: Any, **options: Any) -> None:
+            """Keep what there is."""
+
+    folder = tmp_path_factory.mktemp("weights")
+    nothing = folder / "nothing.pth"
+    torch.save({}, nothing)
+    state = Drawn("drawn", ["2048"], feature_extractor_weights_path=nothing).state_dict()
+    source = torch.Generator().manual_seed(0)
+    for name in sorted(state):
+        value = state[name]
+        if name.endswith("conv.weight"):
+            value.copy_(torch.randn(value.shape, generator=source) * (2 / value[0].numel()) ** 0.5)
+        elif name.endswith(("running_var", "bn.weight")):
+            value.copy_(torch.rand(value.shape, generator=source) + 0.5)
+        elif name.endswith(("running_mean", "bn.bias")):
+            value.copy_(torch.randn(value.shape, generator=source) * 0.1)
+    path = folder / inception.FILES[0]
+    # As published: from a torch that did not count batches.
+    torch.save({name: value for name, value in state.items() if "num_batches" not in name}, path)
     return path
 
 
@@ -54,36 +60,37 @@ def drawn(weights: Path) -> Extractor:
     return inception.read(weights, digest, CPU)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (64, 64), (299, 299), (20, 350)])
-def test_inceptions_features_are_torch_fidelitys(
-    weights: Path, drawn: Extractor, size: tuple[int, int]
+@pytest.mark.parametrize(
+    ("shape", "features", "total"),
+    [
+        ((2, 3, 32, 32), [1.49445, 0.0, 0.14791, 1.41016], 6663.037053782669),
+        ((2, 1, 28, 28), [1.6185, 0.0, 0.13688, 1.58576], 7058.356263957838),
+        ((1, 3, 299, 299), [3.30534, 0.0, 0.05222, 2.3673], 5769.006137994234),
+        ((2, 3, 20, 350), [1.70246, 0.0, 0.10017, 1.67554], 7186.47689802483),
+    ],
+)
+def test_inceptions_features_stay_what_they_were(
+    drawn: Extractor, shape: tuple[int, ...], features: list[float], total: float
 ) -> None:
-    from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: PLC0415
-        FeatureExtractorInceptionV3,
-    )
-
-    theirs = FeatureExtractorInceptionV3(
-        "theirs", ["2048"], feature_extractor_weights_path=str(weights)
-    )
-    images = bytes_of(2, 3, *size)
-    (expected,) = theirs(images)
-    assert 0.5 < float((expected > 0).float().mean()) < 1, "features tell nothing"
-    # The same operations in the same order; another build of torch may fuse them otherwise.
-    torch.testing.assert_close(drawn(images), expected, rtol=1e-5, atol=1e-5)
+    """The numbers are those of this project's own network, which was torch-fidelity's twin."""
+    found = drawn(bytes_of(*shape))
+    assert found.shape == (shape[0], 2048)
+    assert 0.5 < float((found > 0).float().mean()) < 1, "features tell nothing"
+    # Another build of torch may round otherwise.
+    assert found[-1, :4].tolist() == pytest.approx(features, abs=2e-5)
+    assert float(found.double().sum()) == pytest.approx(total, rel=1e-5)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (299, 299), (20, 350)])
-def test_the_size_is_changed_as_tensorflow_1_does(size: tuple[int, int]) -> None:
-    from torch_fidelity.interpolate_compat_tensorflow import (  # noqa: PLC0415
-        interpolate_bilinear_2d_like_tensorflow1x,
-    )
+def test_loading_inception_leaves_the_random_state_alone(weights: Path) -> None:
+    random = torch.get_rng_state()
+    inception.read(weights, hashlib.sha256(weights.read_bytes()).hexdigest(), CPU)
+    assert torch.equal(torch.get_rng_state(), random)
 
-    images = bytes_of(2, 3, *size).float()
-    expected = interpolate_bilinear_2d_like_tensorflow1x(images, (299, 299), align_corners=False)
-    found = inception.resized(images, 299)
-    torch.testing.assert_close(found, expected)
-    usual = functional.interpolate(images, (299, 299), mode="bilinear")
-    assert size == (299, 299) or not torch.allclose(found, usual, atol=1)
+
+def test_inception_needs_its_extra(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(LabError, match=r'FID needs torch-fidelity: .* "adabelief-lab\[gan\]"'):
+        inception.Inception(weights.read_bytes())
 
 
 def test_efficientnets_features_are_its_packages() -> None:

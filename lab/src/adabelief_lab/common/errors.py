@@ -20,3 +20,11 @@ def first_of(error: ValidationError) -> str:
     wrong = error.errors()[0]
     allowed = wrong["msg"].removeprefix("Input should be ")
     return f"{'.'.join(map(str, wrong['loc']))} must be {allowed}, got {wrong['input']!r}"
+
+
+def missing_extra(what: str, package: str, extra: str) -> str:
+    """The message where something needs a package that an extra of the lab brings."""
+    return (
+        f'{what} needs {package}: pip install "adabelief-lab[{extra}]" '
+        f'(in a clone: pip install . "./lab[{extra}]")'
+    )

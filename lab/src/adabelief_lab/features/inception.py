@@ -1,8 +1,8 @@
 """The network of the Fréchet Inception Distance, with the weights that the user has.
 
 Heusel et al. 2017 take TensorFlow's graph of December 2015; torch-fidelity and pytorch-fid publish
-its weights as one and the same file. It is not torchvision's Inception: mean pools do not count
-their padding, and the last block pools by the maximum.
+its weights as one and the same file. The network is torch-fidelity's; it is not torchvision's
+Inception: mean pools do not count their padding, and the last block pools by the maximum.
 """
 
 from __future__ import annotations
@@ -11,22 +11,12 @@ import hashlib
 import io
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from adabelief_lab.common.errors import LabError, MissingDataError
+from adabelief_lab.common.errors import LabError, MissingDataError, missing_extra
 from adabelief_lab.features.extractor import Extractor, frozen
-from adabelief_lab.features.inception_blocks import (
-    Conv,
-    block_a,
-    block_b,
-    block_c,
-    block_d,
-    block_e,
-)
 
 LABEL = "Inception"
 DIMENSIONS = 2048
@@ -38,60 +28,35 @@ FILES = (
 # 95,628,359 bytes. The first digits are in the names under which it is published.
 WEIGHTS_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 HOMES = "releases of github.com/toshas/torch-fidelity and github.com/mseitzer/pytorch-fid"
-_SIZE = 299
 
 
 class Inception(nn.Module):
     """Images uint8 (n, c, h, w) -> features (n, 2048): Szegedy et al. 2015, table 1, to its pool.
 
-    Modules have the names of the file of weights.
+    Args:
+        weights: content of the file of weights; a pickle, so only known content may come here.
+
+    Raises:
+        LabError: torch-fidelity is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, weights: bytes) -> None:
         super().__init__()
-        self.Conv2d_1a_3x3 = Conv(3, 32, (3, 3), stride=2)
-        self.Conv2d_2a_3x3 = Conv(32, 32, (3, 3), padding=(0, 0))
-        self.Conv2d_2b_3x3 = Conv(32, 64, (3, 3))
-        self.Conv2d_3b_1x1 = Conv(64, 80, (1, 1))
-        self.Conv2d_4a_3x3 = Conv(80, 192, (3, 3), padding=(0, 0))
-        self.Mixed_5b = block_a(192, 32)
-        self.Mixed_5c = block_a(256, 64)
-        self.Mixed_5d = block_a(288, 64)
-        self.Mixed_6a = block_b(288)
-        self.Mixed_6b = block_c(768, 128)
-        self.Mixed_6c = block_c(768, 160)
-        self.Mixed_6d = block_c(768, 160)
-        self.Mixed_6e = block_c(768, 192)
-        self.Mixed_7a = block_d(768)
-        self.Mixed_7b = block_e(1280)
-        self.Mixed_7c = block_e(2048, by_maximum=True)
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: PLC0415, an extra
+                FeatureExtractorInceptionV3,
+            )
+        except ImportError as error:
+            raise LabError(missing_extra("FID", "torch-fidelity", "gan")) from error
+        with torch.random.fork_rng(devices=[]):  # weights are drawn before the file's come
+            self.network = FeatureExtractorInceptionV3(
+                "inception", [str(DIMENSIONS)], feature_extractor_weights_path=io.BytesIO(weights)
+            )
 
     def forward(self, images: Tensor) -> Tensor:
         """Features: the last block's, averaged."""
-        x = (resized(images.float().expand(-1, 3, -1, -1), _SIZE) - 128) / 128
-        for name, module in self.named_children():
-            x = module(x)
-            if name in ("Conv2d_2b_3x3", "Conv2d_4a_3x3"):
-                x = functional.max_pool2d(x, 3, stride=2)
-        return x.mean(dim=(2, 3))
-
-
-def resized(images: Tensor, size: int) -> Tensor:
-    """Images (n, c, h, w) -> (n, c, size, size), bilinear as TensorFlow 1 has it.
-
-    Without half-pixel centres: the first pixels of both coincide, the last ones do not.
-    """
-    return _stretched(_stretched(images, size).mT, size).mT
-
-
-def _stretched(images: Tensor, size: int) -> Tensor:
-    """The last dimension at another length."""
-    length = images.shape[-1]
-    places = torch.arange(size, device=images.device, dtype=torch.float32) * (length / size)
-    below = places.floor().long()
-    above = (below + 1).clamp(max=length - 1)
-    low, high = images[..., below], images[..., above]
-    return low + (high - low) * (places - below)
+        (found,) = self.network(images.expand(-1, 3, -1, -1))
+        return found
 
 
 def load(device: torch.device) -> Extractor:
@@ -127,13 +92,9 @@ def read(path: Path, sha256: str, device: torch.device) -> Extractor:
     if digest != sha256:
         msg = f"{path}: sha256 must be {sha256}, got {digest}"
         raise LabError(msg)
-    weights: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    network = Inception()
-    # The classes that it was trained for are no features.
-    network.load_state_dict({k: v for k, v in weights.items() if not k.startswith("fc.")})
     return Extractor(
         label=LABEL,
         digest=digest,
         dimensions=DIMENSIONS,
-        network=frozen(network, device),
+        network=frozen(Inception(content), device),
     )
