@@ -455,7 +455,7 @@ def as_graph(make: Make) -> Make:
 
 
 BASELINE = "Adam fused"
-CONTENDERS: Mapping[str, Make] = {
+CANDIDATES: Mapping[str, Make] = {
     BASELINE: theirs("Adam", fused=True),
     "Adam foreach": theirs("Adam", foreach=True),
     "Adam fused, graph": as_graph(theirs("Adam", fused=True, capturable=True)),
@@ -489,26 +489,26 @@ def milliseconds(step: Callable[[], Any], repeats: int, device: torch.device) ->
 
 
 def prepare(params: list[nn.Parameter], run: Run) -> tuple[dict[str, Any], dict[str, str]]:
-    """The contenders' steps, warmed up; and why others are not among them."""
+    """The candidates' steps, warmed up; and why others are not among them."""
     steps: dict[str, Any] = {}
     errors: dict[str, str] = {}
-    for contender, make in CONTENDERS.items():
-        if "compiled" in contender and (len(params) > COMPILED_TENSORS or run.interpreted):
-            errors[contender] = "not tried: takes inductor too long"
+    for candidate, make in CANDIDATES.items():
+        if "compiled" in candidate and (len(params) > COMPILED_TENSORS or run.interpreted):
+            errors[candidate] = "not tried: takes inductor too long"
             continue
         try:
             step = make(params)
             for _ in range(3):
                 step()
             synchronize(run.device)
-            steps[contender] = step
+            steps[candidate] = step
         except Exception:
-            errors[contender] = traceback.format_exc()
+            errors[candidate] = traceback.format_exc()
     return steps, errors
 
 
 def measure(name: str, rounds: int, run: Run) -> dict[str, Any]:
-    """Milliseconds of each contender's steps on one model, interleaved; medians of ratios."""
+    """Milliseconds of each candidate's steps on one model, interleaved; medians of ratios."""
     shapes = model(name).shapes
     params = [nn.Parameter(torch.randn(shape, device=run.device) * 0.02) for shape in shapes]
     for param in params:
@@ -517,14 +517,14 @@ def measure(name: str, rounds: int, run: Run) -> dict[str, Any]:
     repeats = max(1, 50_000_000 // max(model(name).parameters, 1_000_000))
     if run.interpreted:
         repeats = 1
-    times: dict[str, list[float]] = {contender: [] for contender in steps}
+    times: dict[str, list[float]] = {candidate: [] for candidate in steps}
     for _ in range(rounds):
-        for contender in random.sample(list(steps), len(steps)):
-            times[contender].append(milliseconds(steps[contender], repeats, run.device))
+        for candidate in random.sample(list(steps), len(steps)):
+            times[candidate].append(milliseconds(steps[candidate], repeats, run.device))
     base = times.get(BASELINE, [])
     ratios = {
-        contender: statistics.median(t / b for t, b in zip(own, base, strict=True))
-        for contender, own in times.items()
+        candidate: statistics.median(t / b for t, b in zip(own, base, strict=True))
+        for candidate, own in times.items()
         if base
     }
     return {"model": name, "milliseconds": times, "ratios": ratios, "errors": errors}
@@ -534,13 +534,13 @@ def show(found: Mapping[str, Any]) -> None:
     """One model's table."""
     print(f"\n{model(found['model']).title}")
     print(f"{'':24}{'ms':>9}{'/ ' + BASELINE:>14}{'GB/s of 28 B':>14}")
-    for contender, own in found["milliseconds"].items():
+    for candidate, own in found["milliseconds"].items():
         median = statistics.median(own)
         rate = 28 * model(found["model"]).parameters / median / 1e6
-        ratio = found["ratios"].get(contender, float("nan"))
-        print(f"{contender:24}{median:9.3f}{ratio:14.2f}{rate:14.0f}")
-    for contender, error in found["errors"].items():
-        print(f"{contender:24}{error.splitlines()[-1]}")
+        ratio = found["ratios"].get(candidate, float("nan"))
+        print(f"{candidate:24}{median:9.3f}{ratio:14.2f}{rate:14.0f}")
+    for candidate, error in found["errors"].items():
+        print(f"{candidate:24}{error.splitlines()[-1]}")
     sys.stdout.flush()
 
 
