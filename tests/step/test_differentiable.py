@@ -141,6 +141,7 @@ def test_foreach_is_refused() -> None:
 def test_the_example_learns_a_better_learning_rate_by_the_true_hypergradient(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    pytest.importorskip("sklearn")  # the example's data
     module = runpy.run_path(str(EXAMPLE))
     loss_after = module["loss_after"]
     log_lr = torch.tensor(-7.0, dtype=torch.float64, requires_grad=True)
