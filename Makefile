@@ -79,7 +79,7 @@ loop: .venv/.installed ## the lab's training loop against one written by hand; w
 	$(BIN)/python -m benchmarks.loop
 
 wheel: .venv/.wheel ## a wheel with the kernel, for every Python and manylinux; prints its path last
-	$(BIN)/python packaging/build_wheel.py dist
+	$(BIN)/python scripts/build_wheel.py dist
 
 paper: .venv/.installed ## the paper's analytical exhibits: writes results/paper and docs/paper.md
 	$(BIN)/adabelief reproduce analytical --out results/paper --markdown docs/paper.md

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -32,8 +34,8 @@ assert sys.argv[1] in adabelief.__file__, adabelief.__file__
 assert torch.__version__.split("+")[0] == sys.argv[2], torch.__version__
 assert cpu.unavailable() is None, cpu.unavailable()
 cases = [{}, {"amsgrad": True, "clip_update": 0.5}, {"weight_decay": 0.1, "rectify": True},
-         {"state_dtype": "bfloat16"}, {"state_dtype": "8bit"}, {"master": "split"},
-         {"master": "stochastic"}]
+         {"state_dtype": "bfloat16"}, {"state_dtype": "8bit"},
+         {"master_weights": "split"}, {"master_weights": "stochastic"}]
 for options in cases:
     results = []
     for fused in (True, False):
@@ -100,13 +102,50 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (ROOT / ".venv" / ".wheel").exists():
         pytest.skip("`make wheel` has not brought auditwheel")  # slow, and a tool of its own
     out = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, ROOT / "packaging" / "build_wheel.py", out)
+    run(sys.executable, ROOT / "scripts" / "build_wheel.py", out)
     (path,) = out.iterdir()
     return path
 
 
 def test_the_wheel_is_for_every_python_and_any_recent_linux(wheel: Path) -> None:
     assert "-cp310-abi3-manylinux" in wheel.name
+
+
+def test_the_wheel_holds_the_optimizer_and_nothing_else(wheel: Path) -> None:
+    assert wheel.stat().st_size < 1_000_000
+    names, metadata = contents(wheel)
+    assert {name.split("/")[0].split("-")[0].split(".")[0] for name in names} == {"adabelief"}
+    assert [name for name in names if "LICENSE" in name] == [
+        name for name in names if name.endswith(".dist-info/licenses/LICENSE")
+    ]
+    assert not [name for name in names if name.endswith((".npz", ".xz", ".zip", ".html"))]
+    needed = re.findall(r"^Requires-Dist: ([\w-]+)", metadata, re.MULTILINE)
+    assert sorted(needed) == ["numpy", "torch"]
+
+
+def test_the_laboratory_has_a_wheel_of_its_own(tmp_path: Path) -> None:
+    nothing = shutil.ignore_patterns("*.egg-info", "__pycache__", "build")
+    shutil.copytree(ROOT / "lab", tmp_path / "lab", ignore=nothing)
+    pip = (sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation")
+    run(*pip, "--no-cache-dir", "-w", tmp_path / "made", tmp_path / "lab")
+    (made,) = (tmp_path / "made").iterdir()
+    assert made.name.startswith("adabelief_lab-")
+    names, metadata = contents(made)
+    data = {path.name for path in (ROOT / "lab/src/adabelief_lab/data").iterdir() if path.is_file()}
+    assert data <= {Path(name).name for name in names if name.startswith("adabelief_lab/data/")}
+    assert not [name for name in names if name.startswith(("adabelief/", "tests"))]
+    assert len([name for name in names if "/licenses/" in name]) == 5  # ours, and four of data
+    assert re.search(r"^Requires-Dist: adabelief==", metadata, re.MULTILINE)
+    extras = re.findall(r"^Provides-Extra: (\w+)", metadata, re.MULTILINE)
+    assert sorted(extras) == ["gan", "ray", "rivals", "trackers", "translation", "vision"]
+
+
+def contents(wheel: Path) -> tuple[list[str], str]:
+    """The names in a wheel, and its metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+        return names, archive.read(metadata).decode()
 
 
 def test_the_wheel_works_with_this_torch(wheel: Path, tmp_path: Path) -> None:

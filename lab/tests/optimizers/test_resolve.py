@@ -118,7 +118,7 @@ def test_optimizers_try_the_same_values_of_shared_knobs() -> None:
 
 
 def test_the_paper_s_grids_have_the_sizes_that_it_prints() -> None:
-    """comparing.md, section 0: SGD and Fromage 5, Adam and its like 25, AdamW 100."""
+    """Zhuang et al. 2020, section 3: SGD and Fromage 5, Adam and its like 25, AdamW 100."""
     sizes = {name: len(OPTIMIZERS[name].plan(3, "paper")) for name in GROUPS["paper"]}
     assert sizes == {
         "adabelief-l2": 1,

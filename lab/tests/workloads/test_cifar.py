@@ -168,7 +168,8 @@ def test_bytes_become_what_torchvisions_transforms_make() -> None:
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
-# Parameters at 10 classes: Zhuang et al. 2020's networks, facts/official.md 3.1.
+# Parameters at 10 classes of the networks in PyTorch_Experiments/classification_cifar10/models of
+# the authors' repository (github.com/juntang-zhuang/Adabelief-Optimizer).
 COUNTS = {"vgg11": 9_750_922, "resnet34": 21_282_122, "densenet121": 6_956_298}
 
 

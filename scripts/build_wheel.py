@@ -1,6 +1,6 @@
 """Build the wheel with its kernel, tag it for manylinux, and check what it links to.
 
-    python packaging/build_wheel.py FOLDER
+    python scripts/build_wheel.py FOLDER
 
 prints the wheel's path last. It is built from a copy, since setuptools would put what an earlier
 build left in build/ into it.
@@ -76,7 +76,7 @@ def main() -> None:
             extra = needed(wheel, folder) - SYSTEM
             if extra:
                 raise SystemExit(f"the kernel must need nothing but libc and libm, needs {extra}")
-        print(shutil.copy(wheel, out))  # noqa: T201
+        print(shutil.copy(wheel, out))
 
 
 if __name__ == "__main__":
