@@ -83,18 +83,14 @@ def test_05_every_option_is_in_the_checkpoint() -> None:
     assert_same_future(optimizer, plain)
 
 
-def test_06_checkpoints_of_the_authors_older_versions_are_read() -> None:
-    """0.0.5 wrote no `buffer` and has rho_inf in its state; test_foreign_checkpoints goes on."""
+def test_06_checkpoints_of_the_authors_older_versions_are_refused_in_words() -> None:
+    """0.0.5 wrote no `buffer` and has rho_inf in its state: 0.2.1 ends in a KeyError."""
     param = torch.ones(2)
     state = {"step": 3, "exp_avg": torch.ones(2), "exp_avg_var": torch.ones(2), "rho_inf": 1999.0}
     group = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.1, "amsgrad": False,
              "params": [0]}  # fmt: skip
-    with pytest.warns(UserWarning, match=r"adabelief-pytorch==0\.0\.5: it does not say"):
-        optimizer = AdaBelief.from_checkpoint(
-            [param], {"state": {0: state}, "param_groups": [group]}
-        )
-    assert optimizer.state[param]["step"] == 3
-    assert optimizer.param_groups[0]["eps"] == 1e-8
+    with pytest.raises(ValueError, match=r"got one of adabelief-pytorch 0\.0\.5 .* are not read"):
+        AdaBelief.from_checkpoint([param], {"state": {0: state}, "param_groups": [group]})
 
 
 def test_07_the_state_of_adam_is_refused_and_amsgrad_may_come_later() -> None:

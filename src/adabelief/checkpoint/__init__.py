@@ -2,7 +2,7 @@
 
 `AdaBelief.from_checkpoint` is what most people want. Here are its parts:
 
-- `reading.read` finds the optimizer's state_dict in a file or in a training checkpoint,
+- `reading.read_checkpoint` finds the optimizer's state_dict in a file or in a training checkpoint,
 - `dialects` knows how each library writes AdaBelief's options and state, and how to tell them,
 - `translation.translate` makes a state_dict of ours, with every difference named,
 - `warm_start` is the mathematics of beginning from Adam's state.
@@ -18,4 +18,4 @@ from adabelief.checkpoint.translation import Translation as Translation
 from adabelief.checkpoint.translation import check_fits as check_fits
 from adabelief.checkpoint.translation import translate as translate
 
-__all__ = ["SOURCES", "Translation", "check_fits", "read", "translate"]
+__all__ = ["SOURCES", "Translation", "check_fits", "read_checkpoint", "translate"]

@@ -1,7 +1,7 @@
 """How each library writes AdaBelief down: its words for the options, and where it differs.
 
 Read in the sources of the versions named, and compared with what they do by
-tests/test_foreign_checkpoints.py.
+tests/checkpoint/test_translation.py.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-OWN, ADAM = "adabelief", "adam"
+OWN, ADAM, AUTHORS = "adabelief", "adam", "adabelief-pytorch==0.2.1"
 
 # Keys that belong to schedulers or to the user: they stay in the groups.
 KEPT = frozenset(
@@ -37,10 +37,7 @@ class Dialect:
         second: state key of s (of v, for Adam).
         step_in_group: the count of steps is the group's.
         rectify_ignores_amsgrad: with both on, the maximum is not used.
-        maximum_gathers_eps: with amsgrad, ε goes into the maximum at every step and not into s.
-        coupled_decay_does_nothing: the decay is added to the gradient after its use.
         rectified_eps: with rectify, ε is beside the uncorrected √s.
-        early: with rectify, what its steps do while ρ_t ≤ 5 if it is not lr · m̂.
         complex_in_pairs: complex state is pairs of reals, as here.
     """
 
@@ -52,37 +49,8 @@ class Dialect:
     second: str = "exp_avg_var"
     step_in_group: bool = False
     rectify_ignores_amsgrad: bool = False
-    maximum_gathers_eps: bool = False
-    coupled_decay_does_nothing: bool = False
     rectified_eps: bool = False
-    early: str = ""
     complex_in_pairs: bool = False
-
-
-def _authors(version: str, **flags: Any) -> Dialect:
-    """The authors' versions from 0.1.0 on: `buffer` in the groups, four options nowhere."""
-    return Dialect(
-        f"adabelief-pytorch=={version}",
-        marks=frozenset({"buffer"}),
-        keys={"amsgrad": "amsgrad"},
-        defaults={"decoupled_weight_decay": True, "fixed_decay": False, "rectify": True},
-        silent=frozenset({"buffer"}),
-        rectify_ignores_amsgrad=True,
-        rectified_eps=True,
-        **flags,
-    )
-
-
-def _oldest(name: str) -> Dialect:
-    """The authors' 0.0.5, which torch_optimizer follows: `rho_inf` in the state."""
-    return Dialect(
-        name,
-        keys={"amsgrad": "amsgrad"},
-        defaults={"decoupled_weight_decay": False, "fixed_decay": False, "rectify": False},
-        silent=frozenset({"rho_inf", "rho_t"}),
-        maximum_gathers_eps=True,
-        early="they are lr · m, without bias correction, and end when ρ_t > 4",
-    )
 
 
 _NAMES = {name: name for name in OPTIONS}
@@ -119,12 +87,15 @@ DIALECTS: Mapping[str, Dialect] = {
             rectified_eps=True,
             complex_in_pairs=True,
         ),
-        # The newest first: it is what a checkpoint with a buffer is taken for.
-        _authors("0.2.1"),
-        _authors("0.2.0"),
-        _authors("0.1.0", maximum_gathers_eps=True, coupled_decay_does_nothing=True),
-        _oldest("adabelief-pytorch==0.0.5"),
-        _oldest("torch_optimizer"),
+        Dialect(
+            AUTHORS,
+            marks=frozenset({"buffer"}),
+            keys={"amsgrad": "amsgrad"},
+            defaults={"decoupled_weight_decay": True, "fixed_decay": False, "rectify": True},
+            silent=frozenset({"buffer"}),
+            rectify_ignores_amsgrad=True,
+            rectified_eps=True,
+        ),
         Dialect(
             ADAM,
             keys={name: name for name in ("amsgrad", "decoupled_weight_decay", "maximize")},
@@ -155,9 +126,12 @@ def detect(groups: Sequence[Mapping[str, Any]], inside: Collection[str]) -> str:
         for dialect in DIALECTS.values():
             if dialect.marks and dialect.marks <= keys:
                 return dialect.name
-        plain = keys - KEPT - {"params"}
-        if plain == {*BASE, "amsgrad"} and (not inside or "rho_inf" in inside):
-            return "adabelief-pytorch==0.0.5"
+    if "rho_inf" in inside:
+        msg = (
+            f"checkpoint must be of one of {', '.join(SOURCES)}, got one of adabelief-pytorch "
+            "0.0.5 or of torch_optimizer (rho_inf is in its state), which are not read"
+        )
+        raise ValueError(msg)
     msg = (
         f"checkpoint must be of one of {', '.join(SOURCES)}, got groups with the keys "
         f"{_listed(keys - {'params'})} and states with {_listed(inside)}; if it is of one of "

@@ -25,7 +25,6 @@ class GroupReading:
         ours: its options in our words, and the keys of schedules; without "params".
         betas: of its averages: for Adam as saved, else as they go on.
         eps: ε as it goes on.
-        gathered: whether the maximum has ε in it and s has not.
         differences: see `Translation`.
         left_out: keys without meaning here.
     """
@@ -33,7 +32,6 @@ class GroupReading:
     ours: dict[str, Any]
     betas: tuple[float, float]
     eps: float
-    gathered: bool
     differences: tuple[str, ...]
     left_out: tuple[str, ...]
 
@@ -57,7 +55,7 @@ def read_group(
     Raises:
         ValueError: options are missing, out of range, or have no counterpart here.
     """
-    theirs, assumed = _theirs(dialect, group, states, steps)
+    theirs, assumed = _theirs(dialect, group, steps)
     acted = {**theirs, **{name: options[name] for name in options if name in theirs}}
     if dialect.name == ADAM:
         _check_adam(group, acted, options)
@@ -71,13 +69,6 @@ def read_group(
             "amsgrad has no effect there while rectify is on, so it is off here; with "
             "amsgrad=True it acts from now on"
         )
-    dead = dialect.coupled_decay_does_nothing and not acted["decoupled_weight_decay"]
-    if dead and theirs["weight_decay"] and "weight_decay" not in options:
-        ours["weight_decay"] = 0.0
-        differences.append(
-            "its coupled weight decay has no effect, so weight_decay is 0 here; with "
-            "weight_decay given it acts from now on"
-        )
     try:
         Hyperparameters.of(ours)
         if dialect.name == ADAM:  # s is estimated with these, whatever the options are
@@ -86,12 +77,6 @@ def read_group(
         msg = f"is not possible: {error}"
         raise ValueError(msg) from error
     differences += _unknown_options(dialect, acted, [o for o in assumed if o not in options])
-    gathered = dialect.maximum_gathers_eps and bool(theirs["amsgrad"])
-    if gathered:
-        differences.append(
-            "with amsgrad its exp_avg_var has no eps in it, while max_exp_avg_var gathers eps at "
-            "every step; here exp_avg_var begins with all its eps and the maximum gathers no more"
-        )
     if acted["rectify"]:
         differences += _of_rectify(dialect, group, acted, steps)
     if dialect.step_in_group:
@@ -103,16 +88,11 @@ def read_group(
         differences.append(f"its group keys {', '.join(unknown)} are not known and were left out")
     ours |= {key: group[key] for key in group if key in kept and key not in _FIELDS}
     betas = theirs["betas"] if dialect.name == ADAM else ours["betas"]
-    return GroupReading(
-        ours, betas, float(ours["eps"]), gathered, tuple(differences), tuple(left_out)
-    )
+    return GroupReading(ours, betas, float(ours["eps"]), tuple(differences), tuple(left_out))
 
 
 def _theirs(
-    dialect: Dialect,
-    group: Mapping[str, Any],
-    states: Sequence[Mapping[str, Any]],
-    steps: Sequence[int],
+    dialect: Dialect, group: Mapping[str, Any], steps: Sequence[int]
 ) -> tuple[dict[str, Any], list[str]]:
     """The options of a group in our words, and which of them it does not say."""
     missing = [key for key in BASE if key not in group]
@@ -124,7 +104,9 @@ def _theirs(
         theirs["betas"] = tuple(map(_number, theirs["betas"]))
     if dialect.name == OWN:  # the options that only we have
         theirs |= {name: group[name] for name in _FIELDS if name in group and name not in theirs}
-    seen = _traces_of_rectify(dialect, group, states, steps)
+    seen = None
+    if any(steps) and "buffer" in dialect.silent and "buffer" in group:
+        seen = any(entry[0] is not None for entry in _buffer(group))
     assumed = []
     for option in OPTIONS:
         key = dialect.keys.get(option)
@@ -143,22 +125,6 @@ def _theirs(
 def _number(value: Any) -> Any:
     """A plain number for a tensor or an array of one element, as torch's Adam takes for betas."""
     return value.item() if hasattr(value, "item") else value
-
-
-def _traces_of_rectify(
-    dialect: Dialect,
-    group: Mapping[str, Any],
-    states: Sequence[Mapping[str, Any]],
-    steps: Sequence[int],
-) -> bool | None:
-    """Whether rectification was on, as far as its intermediate results were saved."""
-    if not any(steps):
-        return None
-    if "buffer" in dialect.silent and "buffer" in group:
-        return any(entry[0] is not None for entry in _buffer(group))
-    if "rho_t" in dialect.silent:
-        return any("rho_t" in state for state in states)
-    return None
 
 
 def _buffer(group: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
@@ -198,13 +164,10 @@ def _of_rectify(
     nexts = [step + 1 for step in steps] or [1]
     if any(rectification(step, beta2) is None for step in nexts):
         stopped = any((entry[2] or 0) < 0 for entry in _buffer(group))
-        early = dialect.early
         if stopped or group.get("degenerated_to_sgd") is False:
-            early = "with degenerated_to_sgd=False they do nothing"
-        if early:
             found.append(
                 "rectify has not begun to act, and its first steps are not the lr · m̂ of here: "
-                f"{early}"
+                "with degenerated_to_sgd=False they do nothing"
             )
         if dialect.name == "pytorch_optimizer":
             found.append(

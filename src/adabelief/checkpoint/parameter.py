@@ -79,8 +79,6 @@ def read_parameter(
         second = expected_belief(exp_avg, second, step, reading.betas, reading.eps)
     beta2 = reading.betas[1]
     floor = reading.eps * (1 - beta2**step) / (1 - beta2)
-    if reading.gathered:
-        second = second + floor
     if dialect.name not in (OWN, ADAM) and second.dtype in HALF:
         differences.append(
             f"exp_avg_var is {str(second.dtype).removeprefix('torch.')}: what was too small for "

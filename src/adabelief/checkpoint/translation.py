@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from adabelief.checkpoint.dialects import ADAM, DIALECTS, SOURCES, detect
+from adabelief.checkpoint.dialects import ADAM, AUTHORS, DIALECTS, SOURCES, detect
 from adabelief.checkpoint.group import read_group
 from adabelief.checkpoint.parameter import check_tensors, read_parameter, read_step
 from adabelief.hyperparameters import Hyperparameters
@@ -90,7 +90,7 @@ def translate(
             reading = read_group(dialect, group, members, list(steps.values()), options)
         differences = list(reading.differences)
         left_out |= set(reading.left_out)
-        if not told and "buffer" in dialect.marks:
+        if not told and dialect.name == AUTHORS:
             differences += _if_older(reading.ours)
         if dialect.name == ADAM:
             differences.append(WARM_START.format(eps=reading.ours["eps"]))
@@ -118,8 +118,8 @@ def _if_older(ours: Mapping[str, Any]) -> list[str]:
     if not named:
         return []
     return [
-        f"{' and '.join(named)} act otherwise in 0.1.0, whose checkpoints look the same; pass "
-        "source if it was that version, or to confirm this one"
+        f"{' and '.join(named)} act otherwise in 0.1.0, whose checkpoints look the same and are "
+        f"not read; pass source={AUTHORS!r} to confirm this version"
     ]
 
 

@@ -1,11 +1,11 @@
-"""Record what other libraries save and how they go on, for test_foreign_checkpoints.py.
+"""Record what other libraries save and how they go on, for tests/checkpoint/test_translation.py.
 
 Each library is installed into a directory of its own, and only its optimizer is imported:
 
-    pip install --no-deps --target DIR adabelief-pytorch==0.0.5     # and so on, see LIBRARIES
-    python tests/vectors/record_checkpoints.py adabelief-pytorch==0.0.5=DIR ...
+    pip install --no-deps --target DIR adabelief-pytorch==0.2.1     # and so on, see LIBRARIES
+    python tests/support/vectors/record_checkpoints.py adabelief-pytorch==0.2.1=DIR ...
 
-adabelief-pytorch from 0.1.0 on also needs tabulate and colorama. A file LIBRARY.pt maps a case to
+adabelief-pytorch also needs tabulate and colorama. A file LIBRARY.pt maps a case to
 its arguments, its parameters and state_dict after `before` steps, and its parameters after each
 of the next 20 steps; all cases meet the same gradients, which are in gradients.pt.
 """
@@ -18,7 +18,6 @@ import importlib
 import io
 import sys
 import types
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,16 +32,12 @@ LONGEST = 8
 
 # What only says how to import: the packages whose __init__ would import the whole library.
 LIBRARIES = {
-    "adabelief-pytorch==0.0.5": ("adabelief_pytorch.AdaBelief", ("adabelief_pytorch",)),
-    "adabelief-pytorch==0.1.0": ("adabelief_pytorch.AdaBelief", ("adabelief_pytorch",)),
-    "adabelief-pytorch==0.2.0": ("adabelief_pytorch.AdaBelief", ("adabelief_pytorch",)),
     "adabelief-pytorch==0.2.1": ("adabelief_pytorch.AdaBelief", ("adabelief_pytorch",)),
     "timm==1.0.31": ("timm.optim.adabelief", ("timm", "timm.optim")),
     "pytorch_optimizer==4.1.0": (
         "pytorch_optimizer.optimizer.adabelief",
         ("pytorch_optimizer", "pytorch_optimizer.optimizer", "pytorch_optimizer.optimizer.utils"),
     ),
-    "torch-optimizer==0.3.0": ("torch_optimizer.adabelief", ("torch_optimizer",)),
 }
 
 # Both groups say everything that a group may say; a case changes what is named in it.
@@ -67,17 +62,6 @@ LATER: dict[str, dict[str, Any]] = {
     "rectify, no SGD": {"rectify": True, "degenerated_to_sgd": False, "before": 2},
 }
 CASES: dict[str, dict[str, dict[str, Any]]] = {
-    "adabelief-pytorch==0.0.5": COMMON,
-    "adabelief-pytorch==0.1.0": {
-        "defaults": {"groups": DECAYS, "rectify": None, "weight_decouple": None},
-        "coupled": COMMON["coupled"],
-        "amsgrad": COMMON["amsgrad"],
-        "rectify, amsgrad": LATER["rectify, amsgrad"],
-    },
-    "adabelief-pytorch==0.2.0": {
-        "defaults": {"groups": DECAYS, "rectify": None, "weight_decouple": None},
-        "amsgrad": COMMON["amsgrad"],
-    },
     "adabelief-pytorch==0.2.1": {**COMMON, **LATER},
     "timm==1.0.31": {
         "defaults": {"groups": DECAYS, "rectify": None, "weight_decouple": None},
@@ -93,9 +77,6 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
         "never yet": {"late": 8},
         "adam_debias": {"adam_debias": True},
         "adanorm": {"adanorm": True},
-    },
-    "torch-optimizer==0.3.0": {
-        name: COMMON[name] for name in ("decoupled", "coupled", "amsgrad", "rectify")
     },
 }
 SPELLINGS = {  # of the authors' words, elsewhere
@@ -174,8 +155,6 @@ def main() -> None:
     noise = torch.randn(LONGEST + AFTER, size, generator=random, dtype=torch.float64)
     grads = noise + torch.linspace(-1, 1, size, dtype=torch.float64)
     torch.save(grads, FOLDER / "gradients.pt")
-    # The authors' oldest version uses signatures that torch has deprecated since.
-    warnings.filterwarnings("ignore", message="This overload of add", category=UserWarning)
     for argument in sys.argv[1:]:
         library, _, folder = argument.rpartition("=")
         build = optimizer_class(library, Path(folder))
