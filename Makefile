@@ -53,29 +53,29 @@ format: .venv/.installed ## format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/.bench ## measure a step against peers and memory itself; writes docs/performance.md
-	$(BIN)/adabelief bench --out docs/performance.json
-	$(BIN)/python -m benchmarks.performance docs/performance.json
+bench: .venv/.bench ## a step beside other optimizers and memory itself; writes the tables of docs/performance.md
+	$(BIN)/adabelief bench --out results/benchmarks/performance.json
+	$(BIN)/python -m benchmarks.performance
 
-small-state: .venv/.installed ## train with small state and with float32; writes docs/small_state.md
+small-state: .venv/.installed ## training with small state and with float32; writes the tables of docs/small_state.md
 	$(BIN)/python -m benchmarks.small_state
 
-scaling: .venv/.ray ## what a study of 10 to 100,000 runs costs beside its runs; writes its table in docs/scaling.md
+scaling: .venv/.ray ## what a study of 10 to 100,000 runs costs beside its runs; writes its tables in docs/scaling.md
 	$(BIN)/python -m benchmarks.scaling
 
-words: .venv/.installed ## words a second of the lab's LSTM against torch.nn.LSTM; writes docs/words.md
+words: .venv/.installed ## words a second of the lab's LSTM against torch.nn.LSTM; writes the tables of docs/words.md
 	$(BIN)/python -m benchmarks.words
 
-gans: .venv/.installed ## steps a second of the lab's GANs against a bare loop; writes docs/gans.md
+gans: .venv/.installed ## steps a second of the lab's GANs against a bare loop; writes the tables of docs/gans.md
 	$(BIN)/python -m benchmarks.gans
 
-images: .venv/.installed ## images a second of the lab on the paper's networks; writes docs/images.md
+images: .venv/.installed ## images a second of the lab on the paper's networks; writes the tables of docs/images.md
 	$(BIN)/python -m benchmarks.images
 
 belief: .venv/.installed ## what a look at the belief costs beside steps; writes its table in docs/inspect.md
 	$(BIN)/python -m benchmarks.belief
 
-loop: .venv/.installed ## the lab's training loop against one written by hand; writes its table in docs/scaling.md
+loop: .venv/.installed ## the lab's training loop against one written by hand; writes its tables in docs/scaling.md
 	$(BIN)/python -m benchmarks.loop
 
 wheel: .venv/.wheel ## a wheel with the kernel, for every Python and manylinux; prints its path last

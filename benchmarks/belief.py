@@ -69,13 +69,12 @@ def table(record: Record) -> str:
 
 
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "belief.json",
-    page=DOCS / "inspect.md",
-    sections={"belief": table},
-    measure=measure,
-    rounds=40,
-    options=lambda parser: parser.add_argument("--models", nargs="+", default=list(MODELS)),
+    __doc__,
+    RECORDS / "belief.json",
+    DOCS / "inspect.md",
+    {"belief": table},
+    measure,
+    {"rounds": 40, "models": MODELS},
 )
 
 if __name__ == "__main__":

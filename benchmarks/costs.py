@@ -5,14 +5,14 @@ from __future__ import annotations
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from adabelief_lab.bench.harness import NOTHING, Table, interleaved
+from adabelief_lab.bench.harness import NOTHING, Table, interleaved, timed
 from adabelief_lab.declare.study import Run, Study
 from adabelief_lab.declare.workload import Task, Workload
 from adabelief_lab.optimizers import OptimizerSpec
@@ -44,6 +44,18 @@ def shares(task: Task, specs: Sequence[OptimizerSpec], rounds: int) -> dict[str,
 
         found[spec.name] = statistics.median(interleaved({"": share}, rounds)[""])
     return found
+
+
+def compared(
+    candidates: Mapping[str, Callable[[int], Any]],
+    task: Task,
+    specs: Sequence[OptimizerSpec],
+    rounds: int,
+) -> dict[str, Any]:
+    """CPU seconds of a step of every candidate in every round; and the shares of optimizers."""
+    timers = {name: timed(step) for name, step in candidates.items()}
+    speeds = interleaved(timers, rounds)
+    return {"speeds": speeds, "shares": shares(task, specs, max(2, rounds // 4))}
 
 
 def shares_table(columns: Mapping[str, Mapping[str, float]], specs: Iterable[OptimizerSpec]) -> str:

@@ -12,7 +12,7 @@ the tables of docs/gans.md.
 from __future__ import annotations
 
 import statistics
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -20,22 +20,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adabelief_lab.bench.harness import (
-    Benchmark,
-    Record,
-    Table,
-    conditions,
-    interleaved,
-    paired,
-    timed,
-)
+from adabelief_lab.bench.harness import Benchmark, Record, Table, conditions, paired
 from adabelief_lab.common.rng import seed
 from adabelief_lab.data import small_images
 from adabelief_lab.models import dcgan, sngan
 from adabelief_lab.tasks.gan import GANTask
 from adabelief_lab.workloads import WORKLOADS
 from benchmarks import DOCS, RECORDS
-from benchmarks.costs import made, shares, shares_table
+from benchmarks.costs import compared, made, shares_table
 
 CLIP, PENALTY = 0.01, 10.0
 LOOP, LAB = "a bare loop", "the lab"
@@ -147,15 +139,12 @@ def measure(given: Namespace) -> dict[str, Any]:
     seed(0)
     cases = []
     for case in (CASES[name] for name in given.cases):
-        timers = {LOOP: timed(by_hand(case)), LAB: timed(lab(case))}
+        facts = {
+            "workload": case.workload, "size": case.size, "n_critic": case.task()._n_critic,
+        }  # fmt: skip
         specs = WORKLOADS[case.workload].published if case.size == "quick" else ()
-        cases.append({
-            "workload": case.workload,
-            "size": case.size,
-            "n_critic": case.task()._n_critic,
-            "speeds": interleaved(timers, given.rounds),
-            "shares": shares(case.task(), specs, max(2, given.rounds // 4)),
-        })  # fmt: skip
+        steps = {LOOP: by_hand(case), LAB: lab(case)}
+        cases.append({**facts, **compared(steps, case.task(), specs, given.rounds)})
     return {"cases": cases}
 
 
@@ -184,19 +173,13 @@ def optimizers(record: Record) -> str:
     return shares_table(columns, specs)
 
 
-def options(parser: ArgumentParser) -> None:
-    """What is measured."""
-    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
-
-
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "gans.json",
-    page=DOCS / "gans.md",
-    sections={"speed": speed, "optimizers": optimizers},
-    measure=measure,
-    rounds=8,
-    options=options,
+    __doc__,
+    RECORDS / "gans.json",
+    DOCS / "gans.md",
+    {"speed": speed, "optimizers": optimizers},
+    measure,
+    {"rounds": 8, "cases": tuple(CASES)},
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -196,20 +196,13 @@ def optimizers(record: Record) -> str:
     return shares_table(columns, published(load_workload("cifar10-vgg11").workload))
 
 
-def options(parser: ArgumentParser) -> None:
-    """What is measured."""
-    parser.add_argument("--networks", nargs="+", default=list(NETWORKS), choices=NETWORKS)
-    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
-
-
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "images.json",
-    page=DOCS / "images.md",
-    sections={"speed": speed, "optimizers": optimizers},
-    measure=measure,
-    rounds=15,
-    options=options,
+    __doc__,
+    RECORDS / "images.json",
+    DOCS / "images.md",
+    {"speed": speed, "optimizers": optimizers},
+    measure,
+    {"rounds": 15, "networks": NETWORKS, "sizes": tuple(SIZES)},
 )
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ weights at the end must be equal, or nothing is written. Writes results/benchmar
 tables in docs/scaling.md.
 
     python -m benchmarks.loop [--rounds 40] [--scratch FOLDER]
+
+Files are written in the folder, and removed.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import math
 import statistics
 import tempfile
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -237,19 +239,13 @@ def table(record: Record) -> str:
     return "\n\n".join(parts)
 
 
-def options(parser: ArgumentParser) -> None:
-    """Where files are."""
-    parser.add_argument("--scratch", type=Path, help="where files are written, and removed")
-
-
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "loop.json",
-    page=DOCS / "scaling.md",
-    sections={"loop": table},
-    measure=measure,
-    rounds=40,
-    options=options,
+    __doc__,
+    RECORDS / "loop.json",
+    DOCS / "scaling.md",
+    {"loop": table},
+    measure,
+    {"rounds": 40, "scratch": None},
 )
 
 if __name__ == "__main__":

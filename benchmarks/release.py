@@ -7,6 +7,8 @@ is and with one that gives large tensors back at once. Writes results/benchmarks
 the tables of docs/release.md.
 
     python -m benchmarks.release [--rounds 40] [--repeats 3] [--threads 1]
+
+`--repeats` is the number of fresh processes of each candidate.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import multiprocessing
 import os
 import statistics
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from itertools import accumulate, pairwise
 from multiprocessing.connection import Connection
@@ -245,21 +247,13 @@ def mebibytes(found: list[dict[str, dict[str, Any]]], name: str, what: str) -> f
     return statistics.median(one[name][what] for one in found) / MIB
 
 
-def options(parser: ArgumentParser) -> None:
-    """How much is measured."""
-    parser.add_argument("--repeats", type=int, default=3, help="fresh processes of each candidate")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-
-
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "release.json",
-    page=DOCS / "release.md",
-    sections={"release": table},
-    measure=measure,
-    rounds=40,
-    options=options,
+    __doc__,
+    RECORDS / "release.json",
+    DOCS / "release.md",
+    {"release": table},
+    measure,
+    {"rounds": 40, "repeats": 3, "threads": 1, "models": tuple(MODELS)},
 )
 
 if __name__ == "__main__":

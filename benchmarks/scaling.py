@@ -8,6 +8,9 @@ after the other and takes from the time of the whole what they say of themselves
 results/benchmarks/scaling.json and its tables in docs/scaling.md.
 
     python -m benchmarks.scaling [--runs 10 1000 100000] [--real 30] [--scratch FOLDER]
+
+`--real` is the number of real runs of each engine, 0 for none. Folders of studies are made in
+`--scratch`, and removed.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -380,20 +383,13 @@ def engines(record: Record) -> str:
     return str(Table(heads, rows)) if rows else "Not measured."
 
 
-def options(parser: ArgumentParser) -> None:
-    """What is measured."""
-    parser.add_argument("--runs", type=int, nargs="+", default=list(SIZES), choices=list(SIZES))
-    parser.add_argument("--real", type=int, default=30, help="runs of each engine; 0 for none")
-    parser.add_argument("--scratch", type=Path, help="where the folders are made and removed")
-
-
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "scaling.json",
-    page=DOCS / "scaling.md",
-    sections={"scaling": studies, "engines": engines},
-    measure=measure,
-    options=options,
+    __doc__,
+    RECORDS / "scaling.json",
+    DOCS / "scaling.md",
+    {"scaling": studies, "engines": engines},
+    measure,
+    {"runs": tuple(SIZES), "real": 30, "scratch": None},
 )
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,15 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
 
-from adabelief_lab.bench.harness import (
-    Benchmark,
-    Record,
-    Table,
-    conditions,
-    interleaved,
-    paired,
-    timed,
-)
+from adabelief_lab.bench.harness import Benchmark, Record, Table, conditions, paired
 from adabelief_lab.common.rng import seed
 from adabelief_lab.declare.workload import Preset
 from adabelief_lab.optimizers import OptimizerSpec
@@ -37,7 +29,7 @@ from adabelief_lab.tasks.lstm_lm import LSTMLanguageModel
 from adabelief_lab.workloads.load import load_workload
 from adabelief_lab.workloads.words import build
 from benchmarks import DOCS, RECORDS
-from benchmarks.costs import made, shares, shares_table
+from benchmarks.costs import compared, made, shares_table
 
 LAYERS = (1, 2, 3)
 LENGTH, COLUMNS = 70, 20
@@ -118,12 +110,10 @@ def measure(given: Namespace) -> dict[str, Any]:
     seed(0)
     cases = []
     for layers in given.layers:
-        candidates = {PLAIN: by_hand(layers)}
-        candidates |= {name: lab(layers, options) for name, options in OURS.items()}
-        timers = {name: timed(step) for name, step in candidates.items()}
-        speeds = interleaved(timers, given.rounds)
-        own = shares(task_of(layers, {}), specs_of(layers), max(2, given.rounds // 4))
-        cases.append({"layers": layers, "speeds": speeds, "shares": own})
+        steps = {PLAIN: by_hand(layers)}
+        steps |= {name: lab(layers, options) for name, options in OURS.items()}
+        found = compared(steps, task_of(layers, {}), specs_of(layers), given.rounds)
+        cases.append({"layers": layers, **found})
     return {"cases": cases}
 
 
@@ -152,19 +142,13 @@ def optimizers(record: Record) -> str:
     return shares_table(columns, specs_of(max(LAYERS)))
 
 
-def options(parser: ArgumentParser) -> None:
-    """What is measured."""
-    parser.add_argument("--layers", type=int, nargs="+", default=list(LAYERS), choices=LAYERS)
-
-
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "words.json",
-    page=DOCS / "words.md",
-    sections={"speed": speed, "optimizers": optimizers},
-    measure=measure,
-    rounds=8,
-    options=options,
+    __doc__,
+    RECORDS / "words.json",
+    DOCS / "words.md",
+    {"speed": speed, "optimizers": optimizers},
+    measure,
+    {"rounds": 8, "layers": LAYERS},
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Does training with small state reach the loss of float32 state? Three workloads on real data.
 
-    python -m benchmarks.small_state [--workers 2] [--folder FOLDER]
+    python -m benchmarks.small_state [--workers 2] [--folder adabelief-out/small-state]
+    python -m benchmarks.small_state --preset smoke --record FILE.json    # only shows that it runs
 
 The learning rate is tuned for float32 state, on validation data and a seed of its own; then each
 format and a control known to be bad (controls.py) train with it on the same eight pairs of seeds
@@ -13,7 +14,7 @@ results/benchmarks/small_state.json and the tables of docs/small_state.md.
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -25,29 +26,23 @@ from adabelief_lab.bench.harness import Benchmark
 
 def measure(given: Namespace) -> dict[str, Any]:
     """All runs, and the errors of updates."""
+    folder = given.folder or Path("adabelief-out/small-state")
     return {
         "workloads": {
-            name: study.conduct(name, given.preset, given.folder, given.workers, print)
+            name: study.conduct(name, given.preset, folder, given.workers, print)
             for name in study.WORKLOADS
         },
         "updates": updates.measure() if given.preset == "study" else updates.measure(4, 2),
     }
 
 
-def options(parser: ArgumentParser) -> None:
-    """How the runs are made."""
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--folder", type=Path, default=Path("adabelief-out/small-state"))
-    parser.add_argument("--preset", choices=("study", "smoke"), default="study")
-
-
 BENCHMARK = Benchmark(
-    about=__doc__,
-    record=RECORDS / "small_state.json",
-    page=DOCS / "small_state.md",
-    sections={"training": page.training, "updates": page.updates},
-    measure=measure,
-    options=options,
+    __doc__,
+    RECORDS / "small_state.json",
+    DOCS / "small_state.md",
+    {"training": page.training, "updates": page.updates},
+    measure,
+    {"preset": "study", "workers": 2, "folder": None},
 )
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from adabelief_lab.data.text import load_bytes
 from adabelief_lab.data.words import END, SPLITS, UNKNOWN, words
 from adabelief_lab.declare.workload import Metric, Preset, Workload
 from adabelief_lab.models.gpt import GPT
-from adabelief_lab.tasks.causal_lm import NextToken
+from adabelief_lab.tasks.causal_lm import CausalLM
 from adabelief_lab.workloads.fashion_mnist import workload as fashion_mnist
 
 BYTES = 256
@@ -94,7 +94,7 @@ def _ended(addresses: Iterable[str]) -> Iterable[str]:
         yield END
 
 
-def build_lstm(preset: Preset, init_seed: int, data_seed: int) -> NextToken:
+def build_lstm(preset: Preset, init_seed: int, data_seed: int) -> CausalLM:
     """The task of one run; the global random state is left as it was."""
     options = LSTMOptions.model_validate(preset.options)
     streams = word_streams(options.vocabulary)
@@ -102,7 +102,7 @@ def build_lstm(preset: Preset, init_seed: int, data_seed: int) -> NextToken:
                  init_seed, data_seed)  # fmt: skip
 
 
-def build_gpt(preset: Preset, init_seed: int, data_seed: int) -> NextToken:
+def build_gpt(preset: Preset, init_seed: int, data_seed: int) -> CausalLM:
     """The task of one run; the global random state is left as it was."""
     options = GPTOptions.model_validate(preset.options)
     sizes = (BYTES, options.length, options.width, options.heads, options.layers)
@@ -115,11 +115,11 @@ def _task(
     options: Options,
     init_seed: int,
     data_seed: int,
-) -> NextToken:
+) -> CausalLM:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(init_seed)
         model = make()
-    return NextToken(
+    return CausalLM(
         model, streams, options.length, options.evaluated,
         batch_size=options.batch_size, data_seed=data_seed,
     )  # fmt: skip

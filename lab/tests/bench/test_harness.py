@@ -6,7 +6,6 @@ import gc
 import itertools
 import json
 import random
-from argparse import Namespace
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -150,8 +149,8 @@ def toy(folder: Path) -> Benchmark:
         record=folder / "toy.json",
         page=folder / "toy.md",
         sections={"numbers": lambda record: f"{len(record['seconds'])} rounds"},
-        measure=lambda given: {"seconds": [0.5] * given.rounds},
-        rounds=4,
+        measure=lambda given: {"seconds": [0.5] * given.rounds, "kinds": list(given.kinds)},
+        options={"rounds": 4, "kinds": ("a", "b"), "scratch": None},
         figure=lambda record: b"picture",
     )
 
@@ -162,7 +161,7 @@ def test_the_command_writes_record_figure_and_section(
     benchmark = toy(tmp_path)
     benchmark.command([])
     record = json.loads((tmp_path / "toy.json").read_text())
-    assert record["seconds"] == [0.5] * 4
+    assert (record["seconds"], record["kinds"]) == ([0.5] * 4, ["a", "b"])
     assert {"torch", "processor", "threads", "cores"} <= record["machine"].keys()
     assert "load_average" in record
     assert (tmp_path / "toy.md").read_text() == PAGE.format("4 rounds")
@@ -176,7 +175,10 @@ def test_the_command_writes_record_figure_and_section(
 def test_another_record_leaves_the_page_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    toy(tmp_path).command(["--record", str(tmp_path / "mine.json"), "--rounds", "2"])
+    toy(tmp_path).command(
+        ["--record", str(tmp_path / "mine.json"), "--rounds", "2", "--kinds", "b"]
+    )
+    assert json.loads((tmp_path / "mine.json").read_text())["kinds"] == ["b"]
     assert capsys.readouterr().out == "2 rounds\n"
     assert (tmp_path / "toy.md").read_text() == PAGE.format("nothing yet")
     assert not (tmp_path / "toy.json").exists()
@@ -185,12 +187,3 @@ def test_another_record_leaves_the_page_alone(
 def test_a_record_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"toy\.json cannot be read: No such file"):
         toy(tmp_path).command(["--table"])
-
-
-def test_without_a_measurement_the_command_only_writes(tmp_path: Path) -> None:
-    benchmark = Benchmark("A toy.", tmp_path / "toy.json", tmp_path / "toy.md", sections={})
-    (tmp_path / "toy.json").write_text("{}")
-    (tmp_path / "toy.md").write_text("as it is")
-    benchmark.command([])
-    assert (tmp_path / "toy.md").read_text() == "as it is"
-    assert Namespace(**json.loads((tmp_path / "toy.json").read_text())) == Namespace()

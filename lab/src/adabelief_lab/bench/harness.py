@@ -194,10 +194,6 @@ def filled(page: str, begin: str, end: str, content: str) -> str:
     return f"{before}{begin}\n\n{content}\n\n{end}{after}"
 
 
-def _no_options(_: argparse.ArgumentParser) -> None:
-    """Nothing but the options that every benchmark has."""
-
-
 @dataclass(frozen=True)
 class Benchmark:
     """What is measured, and which sections of which page its record makes.
@@ -209,8 +205,8 @@ class Benchmark:
         sections: name of a section in the page -> what writes it from the record alone.
         measure: makes the record, which gets machine and load average beside it; None if another
             program writes the record.
-        rounds: the default of `--rounds`; None if the benchmark has none.
-        options: adds further options.
+        options: name -> default: a number, a text, a tuple of all that can be chosen, or None for
+            a path.
         figure: makes a PNG file beside the record, from the record alone; None if it has nothing
             to show.
         read: reads the record's file; a ValueError has a message for the user.
@@ -221,26 +217,31 @@ class Benchmark:
     page: Path
     sections: Mapping[str, Callable[[Any], str]]
     measure: Callable[[argparse.Namespace], Record] | None = None
-    rounds: int | None = None
-    options: Callable[[argparse.ArgumentParser], Any] = field(default=_no_options)
+    options: Mapping[str, Any] = field(default_factory=dict)
     figure: Callable[[Any], bytes | None] | None = None
-    read: Callable[[Path], Any] = field(default=read_json)
+    read: Callable[[Path], Any] = read_json
 
     def command(self, arguments: Sequence[str] | None = None) -> None:
         """Measure, unless only the page is wanted; then write the record and the page."""
         parser = argparse.ArgumentParser(
             description=self.about, formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        for flag, default in self.options.items():
+            if isinstance(default, tuple):
+                kind = type(default[0])
+                parser.add_argument(
+                    f"--{flag}", nargs="+", type=kind, default=default, choices=default
+                )
+            else:
+                kind = Path if default is None else type(default)
+                parser.add_argument(f"--{flag}", type=kind, default=default)
+        parser.add_argument(
+            "--table", action="store_true", help="only write the page, from the record"
+        )
         parser.add_argument(
             "--record", type=Path, default=self.record,
             help="another file for the record; its tables are printed and not written to the page",
         )  # fmt: skip
-        parser.add_argument(
-            "--table", action="store_true", help="only write the page, from the record"
-        )
-        if self.rounds is not None:
-            parser.add_argument("--rounds", type=int, default=self.rounds)
-        self.options(parser)
         given = parser.parse_args(arguments)
         if self.measure and not given.table:
             random.seed(0)
