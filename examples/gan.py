@@ -26,14 +26,14 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> GANTask:
         nn.Flatten(), nn.Linear(28 * 28, width), nn.ReLU(), nn.Linear(width, 1), nn.Flatten(0)
     )
 
-    def judge(split: Split) -> ImageQuality:
+    def image_quality(split: Split) -> ImageQuality:
         """Against images that are not trained on, by a network that knows clothes."""
         real = {"valid": images.valid, "test": images.test}[split].images
         extractor = catalogue.load(preset.options["features"])
         return ImageQuality(extractor, real, samples=samples, replicates=20)
 
     return GANTask(
-        (painter, critic), images.train, judge, WASSERSTEIN, latent=latent, size=28,
+        (painter, critic), images.train, image_quality, WASSERSTEIN, latent=latent, size=28,
         batch_size=32, data_seed=data_seed, samples=samples, clip=0.1,
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from adabelief_lab.conduct.check_workload import check
 from adabelief_lab.models.gpt import GPT
-from adabelief_lab.tasks.causal_lm import NextToken, windows
+from adabelief_lab.tasks.causal_lm import CausalLM, windows
 from adabelief_lab.workloads import WORKLOADS
 
 WORKLOAD = WORKLOADS["sotu-gpt"]
@@ -20,10 +20,10 @@ STREAMS = {
 }
 
 
-def task(precision: Any = "float32") -> NextToken:
+def task(precision: Any = "float32") -> CausalLM:
     torch.manual_seed(0)
     model = GPT(50, 8, 16, 2, 2)
-    return NextToken(model, STREAMS, 8, batch_size=4, data_seed=0, precision=precision)
+    return CausalLM(model, STREAMS, 8, batch_size=4, data_seed=0, precision=precision)
 
 
 def test_the_full_size_has_its_parameters() -> None:

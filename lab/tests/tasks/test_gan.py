@@ -53,12 +53,16 @@ class Seen:
 def task(
     pair: tuple[nn.Module, nn.Module] | None = None,
     objective: Objective = WASSERSTEIN,
-    judge: Any = None,
+    image_quality: Any = None,
     **changes: Any,
 ) -> GANTask:
     settings = {"latent": LATENT, "size": SIZE, "batch_size": BATCH, "data_seed": 9, "samples": 10}
     return GANTask(
-        pair or networks(), images(), lambda split: judge, objective, **{**settings, **changes}
+        pair or networks(),
+        images(),
+        lambda split: image_quality,
+        objective,
+        **{**settings, **changes},
     )
 
 
@@ -212,8 +216,8 @@ def test_interrupted_it_goes_on_as_if_it_had_not_been(kind: str) -> None:
 
 
 def test_looking_changes_nothing() -> None:
-    judge = Seen()
-    looked, not_looked = task(judge=judge), task()
+    image_quality = Seen()
+    looked, not_looked = task(image_quality=image_quality), task()
     first, second = optimizers(looked), optimizers(not_looked)
     for index in range(3):
         looked.step(index, first)
@@ -228,13 +232,13 @@ def test_looking_changes_nothing() -> None:
 
 
 def test_the_same_noise_is_judged_in_every_run_and_pictures_are_of_other_noise() -> None:
-    judge = Seen()
-    first = task(judge=judge)
+    image_quality = Seen()
+    first = task(image_quality=image_quality)
     first.evaluate("valid")
-    seen = judge.images
+    seen = image_quality.images
     assert (seen.dtype, seen.shape) == (torch.uint8, (10, 1, SIZE, SIZE))
-    task(judge=judge, data_seed=10).evaluate("test")
-    assert torch.equal(judge.images, seen)
+    task(image_quality=image_quality, data_seed=10).evaluate("test")
+    assert torch.equal(image_quality.images, seen)
     shown = first.pictures(10)
     assert shown is not None
     assert not torch.equal(shown, seen)
@@ -249,11 +253,11 @@ def test_bytes_are_what_the_generator_paints() -> None:
         def forward(self, noise: Tensor) -> Tensor:
             return noise[:, :1, None, None].expand(-1, 1, SIZE, SIZE) * self.scale
 
-    judge = Seen()
-    task((Levels(), networks()[1]), judge=judge).evaluate("valid")
+    image_quality = Seen()
+    task((Levels(), networks()[1]), image_quality=image_quality).evaluate("valid")
     drawn = torch.randn(10, LATENT, generator=torch.Generator().manual_seed(20_201_015))[:, 0]
     expected = ((drawn.clamp(-1, 1) + 1) * 127.5).round()
-    assert torch.equal(judge.images[:, 0, 0, 0].float(), expected)
+    assert torch.equal(image_quality.images[:, 0, 0, 0].float(), expected)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])

@@ -36,7 +36,7 @@ def clothes() -> tuple[Tensor, Tensor]:
     return whole[order[:3000]], whole[order[3000:4500]]
 
 
-def judge(real: Tensor, samples: int = 1500) -> ImageQuality:
+def image_quality(real: Tensor, samples: int = 1500) -> ImageQuality:
     return ImageQuality(catalogue.load("lenet"), real, samples=samples, replicates=5)
 
 
@@ -47,7 +47,7 @@ def noisy(images: Tensor, level: float) -> Tensor:
 
 def test_the_numbers_are_those_of_the_features() -> None:
     real, other = clothes()
-    found = judge(real)(other)
+    found = image_quality(real)(other)
     extractor = catalogue.load("lenet")
     of_real, of_other = extractor(real), extractor(other)
     theirs = moments(of_real)
@@ -62,15 +62,15 @@ def test_the_numbers_are_those_of_the_features() -> None:
 
 def test_real_images_that_it_has_not_seen_are_good() -> None:
     real, other = clothes()
-    found = judge(real)(other)
+    found = image_quality(real)(other)
     assert found["feature_variance_ratio"] == pytest.approx(1, abs=0.05)
     assert found["to_mean_image"] < 0.01
-    assert abs(found["kid"]) < 0.01 * abs(judge(real)(noisy(other, 100))["kid"])
+    assert abs(found["kid"]) < 0.01 * abs(image_quality(real)(noisy(other, 100))["kid"])
 
 
 def test_all_get_worse_with_noise() -> None:
     real, other = clothes()
-    levels = [judge(real)(noisy(other, level)) for level in (0, 10, 20, 40, 80, 160)]
+    levels = [image_quality(real)(noisy(other, level)) for level in (0, 10, 20, 40, 80, 160)]
     for name in ("frechet", "kid", "to_mean_image"):
         values = [found[name] for found in levels]
         assert values == sorted(values), name
@@ -83,13 +83,13 @@ def test_a_generator_that_paints_one_image_has_collapsed_and_one_that_paints_the
     failures = {
         metric.name: metric for metric in GENERATION if metric.failure_threshold is not None
     }
-    one = judge(real)(real[:1].expand(1500, -1, -1, -1))
+    one = image_quality(real)(real[:1].expand(1500, -1, -1, -1))
     assert one["feature_variance_ratio"] == pytest.approx(0, abs=1e-6)
     assert failures["feature_variance_ratio"].fails(one["feature_variance_ratio"])
     mean = real.double().mean(dim=0, keepdim=True).round().to(torch.uint8)
-    vain = judge(real)(mean.expand(1500, -1, -1, -1))
+    vain = image_quality(real)(mean.expand(1500, -1, -1, -1))
     assert vain["to_mean_image"] == pytest.approx(1, rel=1e-6)
-    good = judge(real)(clothes()[1])
+    good = image_quality(real)(clothes()[1])
     assert not any(metric.fails(good[name]) for name, metric in failures.items())
 
 
@@ -97,7 +97,7 @@ def test_a_generator_of_one_class_in_ten_is_seen_by_its_variety() -> None:
     """It has not collapsed to one image, and yet it shows."""
     whole = small_images.load("fashion", hold_out=False).train
     trousers = whole.images[whole.labels == 1]
-    found = judge(whole.images, samples=1000)(trousers)
+    found = image_quality(whole.images, samples=1000)(trousers)
     assert COLLAPSED < found["feature_variance_ratio"] < 0.6
 
 
@@ -107,14 +107,14 @@ def test_fewer_images_than_features_are_refused(samples: int, there: int) -> Non
     with pytest.raises(
         LabError, match=f"samples must be at least 85, .* LeNet .* got {samples}: .* full rank"
     ):
-        judge(real, samples=samples)
+        image_quality(real, samples=samples)
     with pytest.raises(LabError, match=f"real images must be at least 85, .* got {there}"):
-        judge(real[:there])
+        image_quality(real[:there])
 
 
 def test_as_many_as_are_needed_are_enough() -> None:
     real, _ = clothes()
-    assert math.isfinite(judge(real[:85], samples=85)(real[85:170])["frechet"])
+    assert math.isfinite(image_quality(real[:85], samples=85)(real[85:170])["frechet"])
 
 
 def test_no_images_have_the_worst_of_all_metrics() -> None:

@@ -19,7 +19,7 @@ from adabelief_lab.data.pairs import Pairs
 from adabelief_lab.data.subwords import BEGIN, END, PAD, Subwords
 from adabelief_lab.models.beam import translate
 from adabelief_lab.models.translator import Translator
-from adabelief_lab.tasks.max_token_batches import TokenBatches
+from adabelief_lab.tasks.max_token_batches import MaxTokenBatches
 from adabelief_lab.tasks.translation import Translation, _bleu
 from adabelief_lab.workloads import WORKLOADS
 from translators import small
@@ -54,7 +54,7 @@ def task(learned: Subwords, **settings: Any) -> Translation:
 
 def test_batches_hold_every_pair_once_an_epoch_and_depend_on_number_and_seed_only() -> None:
     sizes = torch.randint(1, 30, (200,), generator=torch.Generator().manual_seed(0)).tolist()
-    made = TokenBatches(sizes, 64, 5)
+    made = MaxTokenBatches(sizes, 64, 5)
     n = made.per_epoch
     epochs = [[made[epoch * n + place] for place in range(n)] for epoch in range(3)]
     for epoch in epochs:
@@ -72,8 +72,8 @@ def test_batches_hold_every_pair_once_an_epoch_and_depend_on_number_and_seed_onl
     orders = [[max(sizes[each] for each in batch) for batch in epoch] for epoch in epochs]
     assert orders[0] != orders[1]
     assert sorted(orders[0]) == sorted(orders[1])
-    assert TokenBatches(sizes, 64, 5)[2 * n + 3] == epochs[2][3]
-    assert TokenBatches(sizes, 64, 6)[3] != epochs[0][3]
+    assert MaxTokenBatches(sizes, 64, 5)[2 * n + 3] == epochs[2][3]
+    assert MaxTokenBatches(sizes, 64, 6)[3] != epochs[0][3]
 
 
 def test_subwords_give_the_text_again_and_are_the_same_each_time(learned: Subwords) -> None:
@@ -275,4 +275,4 @@ def test_the_number_of_batches_of_the_embedded_pairs_is_the_one_that_presets_hav
         max(len(source), len(target))
         for source, target in zip(full.numbers(text.source), full.numbers(text.target), strict=True)
     ]
-    assert preset.steps == 55 * TokenBatches(sizes, 4096, 0).per_epoch
+    assert preset.steps == 55 * MaxTokenBatches(sizes, 4096, 0).per_epoch

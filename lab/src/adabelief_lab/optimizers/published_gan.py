@@ -7,7 +7,7 @@ from typing import Any
 
 from adabelief_lab.declare.optimizer_spec import OptimizerSpec
 from adabelief_lab.declare.search_space import Choices
-from adabelief_lab.optimizers.published_settings import CONTROL, arm
+from adabelief_lab.optimizers.published_settings import CONTROL, published
 
 _LR = 2e-4
 _BETAS = [0.5, 0.999]
@@ -35,7 +35,7 @@ def _searched(spec: OptimizerSpec, **grid: Choices) -> OptimizerSpec:
 
 def _gan(base: str, source: str = _SCRIPT, **settings: Any) -> OptimizerSpec:
     """One with betas and ε, both searched by the paper."""
-    spec = arm(base, _LR, source, betas=_BETAS, weight_decay=0.0, **settings)
+    spec = published(base, _LR, source, betas=_BETAS, weight_decay=0.0, **settings)
     return _searched(spec, beta1=_BETA1, eps=_EPS)
 
 
@@ -49,20 +49,24 @@ def _padam(power: Fraction) -> OptimizerSpec:
 
 _OTHERS = (
     _searched(
-        arm("rmsprop", _LR, _SCRIPT, weight_decay=0.0, note="ε of torch; theirs is not handed on"),
+        published(
+            "rmsprop", _LR, _SCRIPT, weight_decay=0.0, note="ε of torch; theirs is not handed on",
+        ),
         eps=_EPS,
     ),
     _gan("adam"),
     _gan("radam"),
     _gan("yogi", eps=1e-3),
-    _searched(arm("fromage", _LR, _SCRIPT)),
+    _searched(published("fromage", _LR, _SCRIPT)),
     _gan("adabound", final_lr=0.1, gamma=1e-3),
     _searched(
-        arm("msvag", _LR, _SCRIPT, beta=_BETAS[0], note="ε of its authors; it is not searched"),
+        published(
+            "msvag", _LR, _SCRIPT, beta=_BETAS[0], note="ε of its authors; it is not searched",
+        ),
         beta=_BETA1,
     ),
     _searched(
-        arm(
+        published(
             "sgd", _LR, _SCRIPT, label="SGD", momentum=0.0, weight_decay=0.0,
             note="without momentum, and with the learning rate of the adaptive ones",
         ),

@@ -12,7 +12,7 @@ FILES = "names of the curves in the authors' repository"
 CONTROL = "ours, a control"
 
 
-def arm(
+def published(
     base: str,
     lr: float,
     source: str,

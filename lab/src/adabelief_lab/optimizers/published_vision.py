@@ -3,51 +3,51 @@
 from __future__ import annotations
 
 from adabelief_lab.declare.lr_schedule import Schedule
-from adabelief_lab.optimizers.published_settings import CONTROL, FILES, arm, l2
+from adabelief_lab.optimizers.published_settings import CONTROL, FILES, l2, published
 
 _L2 = 5e-4
 
 # Section 3 and the names of the 27 stored curves.
 CIFAR = (
-    arm(
+    published(
         "adabelief-l2", 1e-3, FILES, name="adabelief", label="AdaBelief",
         eps=1e-8, weight_decay=_L2,
         note="the text says that AdaBelief was not tuned; the scripts agree",
     ),
-    arm("sgd", 0.1, FILES, weight_decay=_L2),
-    arm("adabound", 1e-3, FILES, final_lr=0.1, gamma=1e-3, weight_decay=_L2),
-    arm("yogi", 1e-3, FILES, eps=1e-3, weight_decay=_L2),
-    arm(
+    published("sgd", 0.1, FILES, weight_decay=_L2),
+    published("adabound", 1e-3, FILES, final_lr=0.1, gamma=1e-3, weight_decay=_L2),
+    published("yogi", 1e-3, FILES, eps=1e-3, weight_decay=_L2),
+    published(
         "adam", 1e-3, FILES, weight_decay=_L2,
         note="the text searches beta1; every curve has 0.9",
     ),
-    arm(
+    published(
         "msvag", 0.1, FILES, wrappers=(l2(_L2),),
         note=(
             "the code of their curves corrects the second moment, which decays by beta1, with "
             "beta2; this one with beta1, as its paper"
         ),
     ),
-    arm(
+    published(
         "radam", 1e-3, FILES, weight_decay=_L2, decoupled_weight_decay=True,
         note="the text has the same decay for all; RAdam's code decouples it",
     ),
-    arm(
+    published(
         "adamw", 1e-3, FILES, weight_decay=1e-2,
         note="the text searches the decay in {1e-4, 5e-4, 1e-3, 1e-2}; the curves have 1e-2",
     ),
-    arm("fromage", 0.01, FILES),
-    arm(
+    published("fromage", 0.01, FILES),
+    published(
         "adamw", 1e-3, f"{CONTROL}: AdaBelief's decay", name="adamw-5e-4",
         label="AdamW (decay 5e-4)", weight_decay=_L2,
         note="decoupled, so weaker than AdaBelief's: lr · decay a step",
     ),
-    arm(
+    published(
         "eadam", 1e-3, "Yuan & Gao 2020 (arXiv:2011.02150), their code: AdaBelief's settings",
         eps=1e-8, weight_decay=_L2, decoupled_weight_decay=False,
         note="AdaBelief without the belief: g² for (g - m)²",
     ),
-    arm(
+    published(
         "sgd", 0.1, "imgs/sgd_finetune.png of the authors' repository", name="sgd-two-decays",
         label="SGD (two decays)", weight_decay=_L2,
         schedule=Schedule(kind="step", milestones=(0.5, 0.75)),
@@ -64,24 +64,24 @@ _SCRIPT = "main_when.py of the authors' repository"
 
 # Table 2: AdaBelief is the authors' own run, all others are not.
 IMAGENET = (
-    arm("adabelief", 1e-3, _SCRIPT, eps=1e-8, weight_decay=1e-2),
-    arm("sgd", 0.1, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    arm("adabound", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    arm("yogi", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    arm("adam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    arm(
+    published("adabelief", 1e-3, _SCRIPT, eps=1e-8, weight_decay=1e-2),
+    published("sgd", 0.1, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    published("adabound", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    published("yogi", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    published("adam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    published(
         "msvag", 0.1, _LITERATURE, schedule=_THIRDS,
         wrappers=(l2(1e-4),),
     ),
-    arm("radam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    arm("adamw", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
-    arm(
+    published("radam", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    published("adamw", 1e-3, _LITERATURE, weight_decay=1e-4, schedule=_THIRDS),
+    published(
         "adamw", 1e-3, "issue 11 of the authors' repository", name="adamw-1e-2",
         label="AdamW (decay 1e-2)", weight_decay=1e-2,
         note="AdaBelief's decay and schedule: most of the gap of Table 2 is those",
     ),
-    arm("eadam", 1e-3, f"{CONTROL}: AdaBelief's settings", eps=1e-8, weight_decay=1e-2),
-    arm("sgd", 0.1, f"{CONTROL}: AdaBelief's schedule", name="sgd-late",
+    published("eadam", 1e-3, f"{CONTROL}: AdaBelief's settings", eps=1e-8, weight_decay=1e-2),
+    published("sgd", 0.1, f"{CONTROL}: AdaBelief's schedule", name="sgd-late",
          label="SGD (late decays)", weight_decay=1e-4),
 )  # fmt: skip
 
@@ -89,12 +89,12 @@ _EADAM = "Yuan & Gao 2020 (arXiv:2011.02150), section 4 and their repository"
 
 # The detection experiment, which is EAdam's.
 DETECTION = (
-    arm("adabelief-l2", 1e-4, _EADAM, name="adabelief", label="AdaBelief", eps=1e-8,
+    published("adabelief-l2", 1e-4, _EADAM, name="adabelief", label="AdaBelief", eps=1e-8,
          weight_decay=1e-4),
-    arm("adam", 1e-4, _EADAM, weight_decay=1e-4),
-    arm("radam", 1e-4, _EADAM, weight_decay=1e-4),
-    arm("eadam", 1e-4, _EADAM, eps=1e-8, weight_decay=1e-4, decoupled_weight_decay=False),
-    arm("adamw", 1e-4, f"{CONTROL}: AdaBelief's decay", weight_decay=1e-4),
-    arm("sgd", 0.02 / 8, "mmdetection's recipe, 0.02 for 16 images, here for 2",
+    published("adam", 1e-4, _EADAM, weight_decay=1e-4),
+    published("radam", 1e-4, _EADAM, weight_decay=1e-4),
+    published("eadam", 1e-4, _EADAM, eps=1e-8, weight_decay=1e-4, decoupled_weight_decay=False),
+    published("adamw", 1e-4, f"{CONTROL}: AdaBelief's decay", weight_decay=1e-4),
+    published("sgd", 0.02 / 8, "mmdetection's recipe, 0.02 for 16 images, here for 2",
          weight_decay=1e-4),
 )  # fmt: skip

@@ -38,7 +38,7 @@ def expand(names: Iterable[str]) -> list[str]:
 def resolve(names: Iterable[str]) -> tuple[OptimizerSpec, ...]:
     """The optimizers of these names, in this order.
 
-    A name is one of `RIVALS` or "package.module:Class", after any wrappers: "lookahead+adam",
+    A name is one of `OPTIMIZERS` or "package.module:Class", after any wrappers: "lookahead+adam",
     "lookahead+lars+sgd".
 
     Raises:

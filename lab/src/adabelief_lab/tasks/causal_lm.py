@@ -22,7 +22,7 @@ BYTES = (
 _EVALUATION_BATCH = 64
 
 
-class NextToken(Supervised):
+class CausalLM(Supervised):
     """`Supervised` for outputs (n, length, vocabulary) of windows of tokens.
 
     Args:

@@ -59,7 +59,7 @@ class GANTask(Task):
             noise (n, latent), the critic scores (n,) of images; with `classes` both are also
             given labels (n,).
         images: real images uint8 (n, c, h, w), brought to the generator's size, and labels (n,).
-        judge: `split -> Judge`, what compares generated images with real ones.
+        image_quality: `split -> ImageQuality`, which compares generated images with real ones.
         objective: what both minimise.
         latent: numbers of a noise vector, standard normal.
         size: height and width of what the generator makes.
@@ -82,7 +82,7 @@ class GANTask(Task):
         self,
         networks: tuple[nn.Module, nn.Module],
         images: tuple[Tensor, Tensor],
-        judge: Callable[[Split], ImageQuality],
+        image_quality: Callable[[Split], ImageQuality],
         objective: Objective,
         *,
         latent: int,
@@ -108,7 +108,7 @@ class GANTask(Task):
         self.modules = {"generator": networks[0], "critic": networks[1]}
         self._generator, self._critic = networks
         self._images, self._labels = images
-        self._judge, self._objective = judge, objective
+        self._image_quality, self._objective = image_quality, objective
         self._latent, self._size, self._classes = latent, size, classes
         self._batch_size, self._data_seed, self._samples = batch_size, data_seed, samples
         self._n_critic, self._turn = n_critic, 0 if turn == "first" else n_critic - 1
@@ -130,9 +130,9 @@ class GANTask(Task):
         return {"loss": torch.stack(losses).mean()}
 
     def evaluate(self, split: Split) -> Mapping[str, float]:
-        """The judge's metrics of `samples` images of noise that is the same in every run."""
+        """The image quality of `samples` images of noise that is the same in every run."""
         made = self._made(_JUDGED, self._samples)
-        return unjudged() if made is None else self._judge(split)(made)
+        return unjudged() if made is None else self._image_quality(split)(made)
 
     def pictures(self, count: int) -> Tensor | None:
         """Images uint8 of noise that is the same in every run; None where they are no numbers."""

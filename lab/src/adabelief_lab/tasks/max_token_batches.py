@@ -9,7 +9,7 @@ import torch
 from adabelief_lab.common.rng import generator
 
 
-class TokenBatches:
+class MaxTokenBatches:
     """Which pairs training batch `index` has: a pure function of `data_seed` and `index`.
 
     An epoch's pairs are sorted by length, which of equal ones comes first is drawn, and cut where

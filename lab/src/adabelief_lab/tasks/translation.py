@@ -17,7 +17,7 @@ from adabelief_lab.data.words import SPLITS
 from adabelief_lab.declare.workload import Metric, Parallel, Split
 from adabelief_lab.models.beam import translate
 from adabelief_lab.models.translator import Translator
-from adabelief_lab.tasks.max_token_batches import TokenBatches
+from adabelief_lab.tasks.max_token_batches import MaxTokenBatches
 from adabelief_lab.tasks.single_model import (
     Precision,
     SingleModelTask,
@@ -102,7 +102,7 @@ class Translation(SingleModelTask):
         self._device = model.tokens.weight.device
         numbered = {split: _numbered(split, pairs[split], subwords, longest) for split in SPLITS}
         self._train = numbered["train"]
-        self._batches = TokenBatches(_sizes(self._train), max_tokens, data_seed)
+        self._batches = MaxTokenBatches(_sizes(self._train), max_tokens, data_seed)
         self._splits: dict[Split, Sequence[Numbers]] = {
             "valid": numbered["valid"][:evaluated], "test": numbered["test"][:evaluated]
         }  # fmt: skip

@@ -79,13 +79,13 @@ def task(
         network.to(device()).to(memory_format=torch.channels_last) for network in networks
     )
     return GANTask(
-        (generator, critic), splits.train, partial(_judge, options), objective,
+        (generator, critic), splits.train, partial(_image_quality, options), objective,
         latent=options.latent, batch_size=options.batch_size, data_seed=data_seed,
         samples=options.samples, n_critic=options.n_critic, turn=options.turn, **more,
     )  # fmt: skip
 
 
-def _judge(options: Common, split: Split) -> ImageQuality:
+def _image_quality(options: Common, split: Split) -> ImageQuality:
     asked: Part = "train" if options.reference == "train" else split
     return _judge_of(
         options.data, options.hold_out, options.features, asked, options.samples,

@@ -9,7 +9,7 @@ from adabelief_lab.data import sotu, text
 from adabelief_lab.declare.lr_schedule import Schedule
 from adabelief_lab.declare.workload import Preset, Workload
 from adabelief_lab.models.gpt import GPT
-from adabelief_lab.tasks.causal_lm import BYTES, NextToken
+from adabelief_lab.tasks.causal_lm import BYTES, CausalLM
 from adabelief_lab.tasks.single_model import Precision
 
 _VALUES = 256
@@ -47,7 +47,7 @@ class Options(BaseModel):
     precision: Precision = "float32"
 
 
-def build(preset: Preset, init_seed: int, data_seed: int) -> NextToken:
+def build(preset: Preset, init_seed: int, data_seed: int) -> CausalLM:
     """The task of one run; the global random state is left as it was."""
     options = Options.model_validate(preset.options)
     streams = text.load_bytes(options.text)
@@ -56,7 +56,7 @@ def build(preset: Preset, init_seed: int, data_seed: int) -> NextToken:
         torch.default_generator.manual_seed(init_seed)
         model = GPT(_VALUES, options.length, options.width, options.heads, options.layers)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return NextToken(
+    return CausalLM(
         model.to(device),
         {split: stream.to(device) for split, stream in streams.items()},
         options.length,
