@@ -166,7 +166,7 @@ def test_the_command_writes_record_figure_and_section(
     assert "load_average" in record
     assert (tmp_path / "toy.md").read_text() == PAGE.format("4 rounds")
     assert (tmp_path / "toy.png").read_bytes() == b"picture"
-    assert capsys.readouterr().out == "4 rounds\n"
+    assert capsys.readouterr().out == "numbers\n\n4 rounds\n\n"
     (tmp_path / "toy.md").write_text(PAGE.format("old"))
     benchmark.command(["--table", "--rounds", "9"])
     assert (tmp_path / "toy.md").read_text() == PAGE.format("4 rounds"), "nothing is measured"
@@ -179,7 +179,7 @@ def test_another_record_leaves_the_page_alone(
         ["--record", str(tmp_path / "mine.json"), "--rounds", "2", "--kinds", "b"]
     )
     assert json.loads((tmp_path / "mine.json").read_text())["kinds"] == ["b"]
-    assert capsys.readouterr().out == "2 rounds\n"
+    assert capsys.readouterr().out == "numbers\n\n2 rounds\n\n"
     assert (tmp_path / "toy.md").read_text() == PAGE.format("nothing yet")
     assert not (tmp_path / "toy.json").exists()
 

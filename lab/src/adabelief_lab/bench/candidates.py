@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from adabelief.optimizer import AdaBelief
+from adabelief import AdaBelief
 
 # So small that thousands of steps hardly move the parameters; the arithmetic is the same.
 LR = 1e-6

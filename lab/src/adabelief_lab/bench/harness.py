@@ -258,7 +258,8 @@ class Benchmark:
             self.page.write_text(self.written(self.page.read_text(), record))
         if self.figure and (picture := self.figure(record)):
             given.record.with_suffix(".png").write_bytes(picture)
-        sys.stdout.write("\n\n".join(write(record) for write in self.sections.values()) + "\n")
+        for name, write in self.sections.items():
+            sys.stdout.write(f"{name}\n\n{write(record)}\n\n")
 
     def written(self, page: str, record: Any) -> str:
         """The page with all sections of this benchmark as the record has them."""
