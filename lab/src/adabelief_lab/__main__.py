@@ -1,4 +1,4 @@
-"""`python -m adabelief` and the `adabelief` command."""
+"""`python -m adabelief_lab` and the `adabelief` command."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; without its extra, say what to install."""
+    """Run the command line; where a package is missing, say what to install."""
     try:
-        from adabelief_lab.cli import app  # noqa: PLC0415, only here are its packages needed
+        from adabelief_lab.cli import app  # noqa: PLC0415, so that a missing package is told
     except ModuleNotFoundError as error:
         if error.name is not None and error.name.startswith("adabelief"):
             raise
         sys.exit(
-            f'adabelief: the lab needs the package {error.name!r}: pip install "adabelief[report]"'
+            f"adabelief: the laboratory needs the package {error.name!r}: pip install adabelief-lab"
+            " (in a clone: pip install . ./lab)"
         )
     app()
 

@@ -16,7 +16,7 @@ import pytest
 from lab_paths import TINY, WORKLOADS
 from processes import group_members, kill, run, start, wait_until
 
-pytest.importorskip("ray", reason='needs Ray: pip install "adabelief[ray]"')
+pytest.importorskip("ray", reason='needs Ray: pip install . "./lab[ray]"')
 
 FAULTY, TOGETHER = WORKLOADS / "faulty.py", WORKLOADS / "together.py"
 

@@ -175,7 +175,7 @@ def test_without_the_package_the_extra_is_named(store: Store, tool: str, tmp_pat
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert f'pip install "adabelief[{tool}]"' in " ".join(ended.stderr.split())
+    assert f'needs {tool}: pip install "adabelief-lab[trackers]"' in " ".join(ended.stderr.split())
     assert "Traceback" not in ended.stderr
 
 

@@ -334,7 +334,7 @@ def test_weights_that_are_not_the_published_ones_are_refused(
 
 def test_efficientnet_needs_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(LabError, match=r'pip install "adabelief\[gan\]"'):
+    with pytest.raises(LabError, match=r'pip install "adabelief-lab\[gan\]"'):
         efficientnet.load(CPU)
 
 

@@ -210,7 +210,7 @@ def test_groups_are_expanded_in_place_each_name_once() -> None:
 
 def test_a_missing_library_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pytorch_optimizer", None)
-    with pytest.raises(LabError, match=r'pip install "adabelief\[rivals\]"'):
+    with pytest.raises(LabError, match=r'pip install "adabelief-lab\[rivals\]"'):
         make_optimizer("pytorch_optimizer:Yogi", params(), {"lr": 0.1})
 
 

@@ -5,7 +5,6 @@ import io
 import json
 import math
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -402,17 +401,3 @@ def test_writing_leaves_the_report_and_nothing_else(folder: Path, text: str) -> 
     assert names == {"report.html"} | data | figures | tables
     assert names - {"report.html"} <= set(parsed(text)[0].every("href"))
     assert "Nothing has finished" not in text
-
-
-@pytest.mark.parametrize(
-    ("module", "package"), [("page", "jinja2"), ("figures", "matplotlib"), ("runs", "pyarrow")]
-)
-def test_a_missing_extra_names_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, module: str, package: str
-) -> None:
-    monkeypatch.delitem(sys.modules, f"adabelief_lab.report.{module}", raising=False)
-    monkeypatch.delattr(f"adabelief_lab.report.{module}", raising=False)
-    monkeypatch.setitem(sys.modules, package, None)
-    declared, found = complete()
-    with pytest.raises(ImportError, match=r'pip install "adabelief\[report\]"'):
-        write(analyze(declared, found), found, tmp_path)

@@ -110,7 +110,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(package: str) -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("LabError ")
-    assert f'{package}: pip install "adabelief[vision]"' in ended.stdout
+    assert f'{package}: pip install "adabelief-lab[vision]"' in ended.stdout
 
 
 def test_another_embedded_file_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

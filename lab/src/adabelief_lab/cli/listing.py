@@ -154,8 +154,6 @@ def _convert(name: str | None, source: Path | None, to: Path | None) -> None:
 def _converted(name: str, source: Path, folder: Path) -> Path:
     if name == "ptb":
         return convert_ptb(source, folder)
-    try:
-        from adabelief_lab.data.cifar_pictures import convert  # noqa: PLC0415, an extra
-    except ImportError as error:
-        raise LabError(str(error)) from error
+    from adabelief_lab.data.cifar_pictures import convert  # noqa: PLC0415, pillow is slow
+
     return convert(source, folder)

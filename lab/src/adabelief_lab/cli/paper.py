@@ -17,7 +17,7 @@ from adabelief_lab.cli.options import Workers, as_many, complete_presets
 from adabelief_lab.cli.run_study import run
 from adabelief_lab.common.atomic_files import replace
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.conduct.compare import code_of, conduct, results_of
+from adabelief_lab.conduct.compare import check_optimizers, code_of, conduct, results_of
 from adabelief_lab.conduct.local_engine import LocalEngine
 from adabelief_lab.conduct.progress import progress
 from adabelief_lab.declare.study import Study
@@ -130,6 +130,7 @@ def _conduct(
     now = progress(study, results_of(study, store))
     if now.runs == now.total_runs:
         return
+    check_optimizers(study)
     dry_run(loaded.workload, study.settings, evaluate=not store.begun())
     both = joined(study, store)  # the folder may have the runs of other exhibits too
     store.open(both, code_of(both, loaded.workload))

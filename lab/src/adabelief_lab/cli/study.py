@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -33,7 +32,7 @@ from adabelief_lab.cli.options import (
 )
 from adabelief_lab.cli.run_study import run
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.conduct.compare import code_of, records_of, results_of
+from adabelief_lab.conduct.compare import check_optimizers, code_of, records_of, results_of
 from adabelief_lab.conduct.estimate import estimate
 from adabelief_lab.conduct.local_engine import Engine, LocalEngine
 from adabelief_lab.conduct.progress import Progress, duration, progress
@@ -117,6 +116,7 @@ def compare(
             processes=procs_per_run,
             parallel=parallel,
         )
+        check_optimizers(study)
         store = Store(folder)
         dry_run(loaded.workload, study.settings, evaluate=not store.begun())
         code = code_of(study, loaded.workload)
@@ -256,10 +256,8 @@ def _ray(
     gpus: float,
     time_limit: float | None,
 ) -> Engine:
-    try:
-        from adabelief_lab.conduct.ray_engine import RayEngine  # noqa: PLC0415, an extra
-    except ImportError as error:
-        raise LabError(str(error)) from None
+    from adabelief_lab.conduct.ray_engine import RayEngine  # noqa: PLC0415, an extra
+
     return RayEngine(root, reference, address, cpus, gpus, time_limit)
 
 
@@ -269,10 +267,6 @@ def _report(study: Study, store: Store) -> None:
     found = analyze(study, records)
     console.print(terminal(found, width=min(WIDTH, console.width)))
     console.print(found.headline, markup=False, highlight=False)
-    try:
-        path = write(found, records, store.root)
-    except ImportError as error:  # the numbers are there; only the page is not
-        msg = f"{error}; then: adabelief report {shlex.quote(str(store.root))}"
-        raise LabError(msg) from None
+    path = write(found, records, store.root)
     console.print("Figures, tables (Markdown, LaTeX), runs.csv and runs.parquet lie beside it.")
     console.print(f"Report: {path}", soft_wrap=True, highlight=False)

@@ -1,5 +1,8 @@
 """What the lab says when it cannot go on; the command line prints the message alone."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pydantic import ValidationError
 
 
@@ -22,9 +25,18 @@ def first_of(error: ValidationError) -> str:
     return f"{'.'.join(map(str, wrong['loc']))} must be {allowed}, got {wrong['input']!r}"
 
 
-def missing_extra(what: str, package: str, extra: str) -> str:
-    """The message where something needs a package that an extra of the lab brings."""
-    return (
-        f'{what} needs {package}: pip install "adabelief-lab[{extra}]" '
-        f'(in a clone: pip install . "./lab[{extra}]")'
-    )
+@contextmanager
+def needs_extra(what: str, package: str, extra: str) -> Iterator[None]:
+    """Imports of a package that an extra of the lab brings.
+
+    Raises:
+        LabError: the package cannot be imported; the message says how to install it.
+    """
+    try:
+        yield
+    except ImportError as error:
+        msg = (
+            f'{what} needs {package}: pip install "adabelief-lab[{extra}]" '
+            f'(in a clone: pip install . "./lab[{extra}]"). {error}'
+        )
+        raise LabError(msg) from error

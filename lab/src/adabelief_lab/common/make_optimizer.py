@@ -6,15 +6,16 @@ import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import LabError, needs_extra
 
-# What an optimizer of ours needs beside the laboratory.
-EXTRAS = {"pytorch_optimizer": '; pip install "adabelief[rivals]"'}
+# Packages with optimizers of the catalogue, by the extra that brings each.
+EXTRAS = {"pytorch_optimizer": "rivals"}
 
 
 def load_class(path: str) -> type[Optimizer]:
@@ -27,11 +28,12 @@ def load_class(path: str) -> type[Optimizer]:
     if not module_name or not class_name:
         msg = f'an optimizer is given as "package.module:Class", got {path!r}'
         raise LabError(msg)
+    package = module_name.partition(".")[0]
     try:
-        module = importlib.import_module(module_name)
+        with needs_extra(path, package, EXTRAS[package]) if package in EXTRAS else nullcontext():
+            module = importlib.import_module(module_name)
     except ImportError as error:
-        hint = EXTRAS.get(module_name.partition(".")[0], "")
-        msg = f"{path}: cannot import {module_name}: {error}{hint}"
+        msg = f"{path}: cannot import {module_name}: {error}"
         raise LabError(msg) from error
     cls = getattr(module, class_name, None)
     if cls is None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from adabelief_lab.common.code_version import file_hashes
 from adabelief_lab.common.errors import LabError, first_of
+from adabelief_lab.common.make_optimizer import load_class
 from adabelief_lab.conduct.local_engine import Engine
 from adabelief_lab.conduct.progress import Progress, progress
 from adabelief_lab.declare.search_space import shown
@@ -92,6 +93,16 @@ def _hash(loaded: Loaded, options: Mapping[str, Any]) -> str:
         return loaded.hash
     contents = (hashlib.sha256(file.read_bytes()).hexdigest() for file in named)
     return hashlib.sha256(" ".join([loaded.hash, *contents]).encode()).hexdigest()
+
+
+def check_optimizers(study: Study) -> None:
+    """Import the class of every optimizer, and of the optimizers around it.
+
+    Raises:
+        LabError: one cannot be imported. A worker would say so only when the run's turn comes.
+    """
+    for path in dict.fromkeys(path for spec in study.optimizers for path in import_paths(spec)):
+        load_class(path)
 
 
 def code_of(study: Study, workload: Workload) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from adabelief_lab.common.atomic_files import PARTIAL, replace
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import LabError, needs_extra
 from adabelief_lab.common.num_workers import set_num_workers
 from adabelief_lab.conduct.launch import train_in_processes
 from adabelief_lab.declare.study import Run
@@ -28,12 +28,9 @@ from adabelief_lab.run.train import Guard
 # Before ray is imported: it would send statistics of use.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
-try:
+with needs_extra("the engine", "ray", "ray"):
     # Untyped: whether an extra is installed must not change what a type checker says.
     ray: Any = importlib.import_module("ray")
-except ImportError as error:
-    MISSING = 'the engine "ray" needs ray: pip install "adabelief[ray]"'
-    raise ImportError(MISSING) from error
 
 # Losses of a worker or a machine that one run survives: enough for attempts.py to give it up.
 MAX_RETRIES = 3 * MAX_ATTEMPTS

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from adabelief_lab.common.errors import LabError, MissingDataError
+from adabelief_lab.common.errors import LabError, MissingDataError, needs_extra
 
 Name = Literal["cifar10", "cifar100"]
 
@@ -163,11 +163,8 @@ def read_converted(path: Path, digest: str = CONTENT_SHA256) -> CIFAR:
 
 
 def _reader(name: Name) -> Any:
-    try:
+    with needs_extra("a folder of CIFAR", "torchvision", "vision"):
         from torchvision import datasets  # noqa: PLC0415, an extra
-    except ImportError as error:
-        msg = 'CIFAR folders are read by torchvision: pip install "adabelief[vision]"'
-        raise LabError(msg) from error
     return {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]
 
 

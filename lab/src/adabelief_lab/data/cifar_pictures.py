@@ -9,16 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from adabelief_lab.common.atomic_files import replace
 from adabelief_lab.common.errors import LabError
 from adabelief_lab.data.cifar import CIFAR, CLASSES, CONTENT_SHA256, CONVERTED, SIZE
-
-try:
-    from PIL import Image
-except ImportError as error:
-    MISSING = 'the pictures are read by pillow: pip install "adabelief[vision]"'
-    raise ImportError(MISSING) from error
 
 _FOLDER = "package"
 _TRAIN = tuple(f"data_batch_{number}.png" for number in range(1, 6))

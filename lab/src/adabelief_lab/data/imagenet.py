@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from adabelief_lab.common.errors import LabError, MissingDataError
+from adabelief_lab.common.errors import LabError, MissingDataError, needs_extra
 
 Split = Literal["train", "val"]
 
@@ -172,11 +172,8 @@ def _classes(folder: Path, split: Split) -> set[str]:
 
 
 def _folder(path: Path) -> Any:
-    try:
+    with needs_extra("a folder of images", "torchvision", "vision"):
         from torchvision.datasets import ImageFolder  # noqa: PLC0415, an extra
-    except ImportError as error:
-        msg = 'folders of images are read by torchvision: pip install "adabelief[vision]"'
-        raise LabError(msg) from error
     try:
         return ImageFolder(str(path), loader=_image)
     except FileNotFoundError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import LabError, needs_extra
 from adabelief_lab.data import pairs
 
 PAD, BEGIN, END = 0, 1, 2
@@ -29,11 +29,8 @@ class Subwords:
     """
 
     def __init__(self, sentences: Iterable[str], size: int) -> None:
-        try:
+        with needs_extra("a vocabulary of subwords", "tokenizers", "translation"):
             from tokenizers import ByteLevelBPETokenizer  # noqa: PLC0415, an extra
-        except ImportError as error:
-            msg = f'subwords need tokenizers: pip install "adabelief[translation]" ({error})'
-            raise LabError(msg) from None
         if size < SMALLEST:
             msg = f"vocabulary must be at least {SMALLEST}, all bytes among it, got {size}"
             raise LabError(msg)

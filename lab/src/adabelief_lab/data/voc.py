@@ -105,11 +105,8 @@ class Picture:
         Raises:
             LabError: it cannot be read, or has another size than its annotation says.
         """
-        try:
-            from PIL import Image  # noqa: PLC0415, an extra
-        except ImportError as error:
-            msg = 'images are read by pillow: pip install "adabelief[vision]"'
-            raise LabError(msg) from error
+        from PIL import Image  # noqa: PLC0415, slow to import
+
         try:
             with Image.open(io.BytesIO(self.file.read_bytes())) as image:
                 pixels = np.array(image.convert("RGB"))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import needs_extra
 from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.export.description import config, group, name, points, summary
 
@@ -22,12 +22,9 @@ def write(study: Study, records: Sequence[RunRecord], out: Path) -> None:
     Raises:
         LabError: TensorBoard is not installed.
     """
-    try:
+    with needs_extra("--to tensorboard", "tensorboard", "trackers"):
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415, an extra
         from torch.utils.tensorboard.summary import hparams  # noqa: PLC0415
-    except ImportError as error:
-        msg = f'TensorBoard is not installed: pip install "adabelief[tensorboard]" ({error})'
-        raise LabError(msg) from error
     for record in records:
         run = record.run
         writer: Any = SummaryWriter(str(out / group(run) / name(run)))

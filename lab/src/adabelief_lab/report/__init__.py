@@ -19,10 +19,9 @@ def write(comparison: Comparison, records: Sequence[RunRecord], root: Path) -> P
     `root`. Returns the path of the page.
 
     Raises:
-        ImportError: the extra "report" is not installed.
         StorageError: a file could not be written.
     """
-    # Here, so that the terminal's table works without the extra.
+    # Here: plotly and matplotlib take a second to import.
     from adabelief_lab.report import page  # noqa: PLC0415
     from adabelief_lab.report.charts import charts  # noqa: PLC0415
 

@@ -6,7 +6,13 @@ from collections.abc import Iterator, Sequence
 from io import BytesIO
 from typing import Any
 
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
 from adabelief_lab.report.chart import FORMATS, Chart, Line, SeedRow
+from adabelief_lab.report.map_figures import draw_panels, panels_height, plain
 from adabelief_lab.report.palette import (
     ALERT,
     DASHES,
@@ -18,17 +24,6 @@ from adabelief_lab.report.palette import (
     dash_index,
     marker_index,
 )
-
-try:
-    import matplotlib as mpl
-    from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-except ImportError as error:
-    MISSING = 'figures need matplotlib: pip install "adabelief[report]"'
-    raise ImportError(MISSING) from error
-
-from adabelief_lab.report.map_figures import draw_panels, panels_height, plain
 
 # Equal charts make equal files: no dates, no random ids.
 METADATA: Any = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}

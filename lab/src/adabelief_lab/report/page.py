@@ -8,6 +8,10 @@ from dataclasses import asdict
 from functools import partial
 from importlib import resources
 
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
 from adabelief_lab.analysis import formatting
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.analysis.sentences import diverged, metric_name
@@ -26,14 +30,6 @@ from adabelief_lab.report.palette import (
 )
 from adabelief_lab.report.protocol import protocol, searched
 from adabelief_lab.report.row_sampling import hidden, note
-
-try:
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
-except ImportError as error:
-    MISSING = 'the report needs jinja2 and plotly: pip install "adabelief[report]"'
-    raise ImportError(MISSING) from error
 
 
 def html(comparison: Comparison, records: Sequence[RunRecord], charts: Sequence[Chart]) -> str:

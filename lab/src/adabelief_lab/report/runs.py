@@ -6,6 +6,9 @@ import json
 from collections.abc import Sequence
 from io import BytesIO
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from adabelief_lab.analysis.comparison import Comparison
 from adabelief_lab.declare.study import RunRecord
 from adabelief_lab.report.tables import as_csv
@@ -20,17 +23,7 @@ def runs_csv(comparison: Comparison, records: Sequence[RunRecord]) -> str:
 
 
 def runs_parquet(comparison: Comparison, records: Sequence[RunRecord]) -> bytes:
-    """The same as a Parquet file, null where nothing is known.
-
-    Raises:
-        ImportError: the extra "report" is not installed.
-    """
-    try:
-        import pyarrow as pa  # noqa: PLC0415, an extra
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError as error:
-        msg = 'runs.parquet needs pyarrow: pip install "adabelief[report]"'
-        raise ImportError(msg) from error
+    """The same as a Parquet file, null where nothing is known."""
     schema = pa.schema(list(_columns(comparison).items()))
     file = BytesIO()
     parquet.write_table(pa.Table.from_pylist(_lines(comparison, records), schema=schema), file)

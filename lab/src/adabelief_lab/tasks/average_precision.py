@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from adabelief_lab.common.errors import needs_extra
 from adabelief_lab.data.voc_annotation import Annotation
 
-try:
+with needs_extra("average precision", "pycocotools", "vision"):
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
-except ImportError as error:
-    MISSING = 'average precision needs pycocotools: pip install "adabelief[vision]"'
-    raise ImportError(MISSING) from error
 
 IOU = 0.5
 

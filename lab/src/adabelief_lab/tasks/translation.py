@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import LabError, needs_extra
 from adabelief_lab.data.pairs import Pairs
 from adabelief_lab.data.subwords import BEGIN, PAD, Subwords
 from adabelief_lab.data.words import SPLITS
@@ -225,10 +225,7 @@ def _summed(logits: Tensor, target: Tensor, smoothing: float = 0.0) -> Tensor:
 
 
 def _bleu(tokenization: Tokenization) -> Any:
-    try:
+    with needs_extra("BLEU", "sacrebleu", "translation"):
         from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415, an extra
-    except ImportError as error:
-        msg = f'BLEU needs sacrebleu: pip install "adabelief[translation]" ({error})'
-        raise LabError(msg) from None
     # force: it warns of text that looks tokenized, which IWSLT14 is.
     return BLEU(tokenize=tokenization, force=True).corpus_score

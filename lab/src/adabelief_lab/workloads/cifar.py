@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
-from adabelief_lab.common.errors import LabError
 from adabelief_lab.data import cifar, fashion_mnist
 from adabelief_lab.data.held_out import last_of_each_class
 from adabelief_lab.declare.lr_schedule import Schedule
@@ -52,10 +51,8 @@ class Options(BaseModel):
 
 def build(preset: Preset, init_seed: int, data_seed: int) -> Supervised:
     """The task of one run; the global random state is left as it was."""
-    try:
-        from adabelief_lab.models.cifar import FULL, REDUCED  # noqa: PLC0415, torchvision
-    except ImportError as error:
-        raise LabError(str(error)) from error
+    from adabelief_lab.models.cifar import FULL, REDUCED  # noqa: PLC0415, torchvision
+
     options = Options.model_validate(preset.options)
     splits, classes = load_splits(options.data, hold_out=options.hold_out)
     with torch.random.fork_rng(devices=[]):

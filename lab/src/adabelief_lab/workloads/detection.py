@@ -50,14 +50,12 @@ class Options(BaseModel):
 
 def build(preset: Preset, init_seed: int, data_seed: int) -> Task:
     """The task of one run; the global random state is left as it was."""
-    try:
-        from adabelief_lab.models.detection import (  # noqa: PLC0415, torchvision
-            faster_rcnn,
-            small_faster_rcnn,
-        )
-        from adabelief_lab.tasks.detection import Detection  # noqa: PLC0415, pycocotools
-    except ImportError as error:
-        raise LabError(str(error)) from error
+    from adabelief_lab.models.detection import (  # noqa: PLC0415, torchvision
+        faster_rcnn,
+        small_faster_rcnn,
+    )
+    from adabelief_lab.tasks.detection import Detection  # noqa: PLC0415, pycocotools
+
     options = Options.model_validate(preset.options)
     if options.reduced and options.backbone_weights:
         msg = "backbone_weights are a ResNet50's: reduced must be false, got true"

@@ -87,14 +87,14 @@ def task(
 
 def _image_quality(options: Common, split: Split) -> ImageQuality:
     asked: Part = "train" if options.reference == "train" else split
-    return _judge_of(
+    return _image_quality_of(
         options.data, options.hold_out, options.features, asked, options.samples,
         options.replicates,
     )  # fmt: skip
 
 
 @lru_cache(maxsize=2)
-def _judge_of(
+def _image_quality_of(
     data: small_images.Source,
     hold_out: bool,
     features: Name,

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.errors import needs_extra
 from adabelief_lab.common.num_workers import num_workers
 from adabelief_lab.data import imagenet
 from adabelief_lab.declare.lr_schedule import Schedule
@@ -61,11 +61,8 @@ class Options(BaseModel):
 
 def build(preset: Preset, init_seed: int, data_seed: int) -> StreamingClassifier:
     """The task of one run; the global random state is left as it was."""
-    try:
+    with needs_extra("ImageNet's network", "torchvision", "vision"):
         from torchvision.models import resnet18  # noqa: PLC0415, an extra
-    except ImportError as error:
-        msg = 'ImageNet\'s network needs torchvision: pip install "adabelief[vision]"'
-        raise LabError(msg) from error
     options = Options.model_validate(preset.options)
     data = imagenet.load(whole=options.whole)
     with torch.random.fork_rng(devices=[]):
