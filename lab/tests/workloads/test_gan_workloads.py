@@ -107,12 +107,12 @@ def test_images_are_judged_by_those_that_the_page_names(
             seen.append(real)
             super().__init__(extractor, real, **more)
 
-    monkeypatch.setattr(gan, "Judge", Watched)
-    gan._judge_of.cache_clear()
+    monkeypatch.setattr(gan, "ImageQuality", Watched)
+    gan._image_quality_of.cache_clear()
     try:
         built("wgan", name).evaluate(split)
     finally:
-        gan._judge_of.cache_clear()
+        gan._image_quality_of.cache_clear()
     splits = small_images.load("fashion", hold_out=name in BY_PAPERS)
     expected = splits.train if name in THEIRS else getattr(splits, split)
     assert len(seen[0]) == count
