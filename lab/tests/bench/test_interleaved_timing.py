@@ -14,7 +14,7 @@ from torch import nn
 from adabelief_lab.bench.candidates import BASELINE, CANDIDATES, CEILING, OURS, candidates, why_not
 from adabelief_lab.bench.interleaved_timing import CACHED, TEMPORARY, groups, measure
 from adabelief_lab.bench.models import MODELS, equal
-from adabelief_lab.bench.session import Plan, sort_out
+from adabelief_lab.bench.session import plan, sort_out
 from adabelief_lab.bench.shared_parameters import SharedParameters
 
 SMALL = equal(3, 50)
@@ -167,7 +167,7 @@ def test_the_baseline_alone_is_a_group() -> None:
 
 
 def test_the_plan() -> None:
-    jobs = Plan(rounds=10).jobs(ALL)
+    jobs = list(plan(ALL, rounds=10))
     speed = [job for job in jobs if job.part == "speed"]
     assert list(dict.fromkeys(job.model.name for job in speed)) == list(MODELS)
     for job in speed:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from adabelief_lab.bench.machine import cores, load_average
 from adabelief_lab.common.atomic_files import replace
@@ -27,19 +27,12 @@ NOTHING = "–"
 MIB = 2**20
 
 
-class Sampler(Protocol):
-    """What draws the order of a round: `random`, or a generator with a seed of its own."""
-
-    def sample(self, population: Sequence[str], k: int) -> list[str]:
-        """A permutation, if `k` is the length of the population."""
-
-
 def interleaved(
     candidates: Mapping[str, Callable[[int], T]],
     rounds: int,
     *,
     warm_up: int = 1,
-    sampler: Sampler = random,
+    sampler: random.Random | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> dict[str, list[T]]:
     """Measure every candidate once in each round, in an order that is drawn for each round.
@@ -51,12 +44,12 @@ def interleaved(
         candidates: name -> function of the round's number that returns its measurement.
         rounds: how many count.
         warm_up: rounds before those, which do not count.
-        sampler: draws the order.
+        sampler: draws the order; `random` itself if None.
         tick: called after each round that counts.
     """
     found: dict[str, list[T]] = {name: [] for name in candidates}
     for number in range(warm_up + rounds):
-        for name in sampler.sample(list(candidates), len(candidates)):
+        for name in (sampler or random).sample(list(candidates), len(candidates)):
             measured = candidates[name](number)
             if number >= warm_up:
                 found[name].append(measured)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
@@ -57,79 +57,73 @@ class Job:
         return self.rounds * len(self.threads)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be measured.
+def plan(
+    candidates: Sequence[Candidate],
+    models: Sequence[Model] = tuple(MODELS.values()),
+    threads: Sequence[int] = (1, 2),
+    rounds: int = ROUNDS,
+    parts: Sequence[Part] = PARTS,
+    budget: float = math.inf,
+) -> Iterator[Job]:
+    """All that is to be done, in order.
 
     Args:
+        candidates: those that can run.
         models: for the part "speed".
         threads: likewise; the other parts run with one.
         rounds: for candidates whose time is near the baseline's; others have a quarter.
         parts: some of PARTS.
+        budget: bytes of memory that may be in use at a time.
+
+    Raises:
+        ValueError: a model does not fit into memory.
     """
-
-    models: Sequence[Model] = field(default_factory=lambda: tuple(MODELS.values()))
-    threads: Sequence[int] = (1, 2)
-    rounds: int = ROUNDS
-    parts: Sequence[Part] = PARTS
-
-    @classmethod
-    def of(
-        cls,
-        shapes: str | None = None,
-        threads: str | None = None,
-        rounds: int | None = None,
-        quick: bool = False,
-    ) -> Plan:
-        """The plan that these options ask for; None where an option was not given.
-
-        Args:
-            shapes: names of models, separated by commas.
-            threads: numbers, likewise.
-            rounds: of the candidates whose time is near the baseline's.
-            quick: small shapes, one thread, few rounds.
-
-        Raises:
-            ValueError: a shape is unknown, or a number of threads is out of range.
-        """
-        plan = cls(threads=range(1, min(2, cores()) + 1))
-        if quick:
-            plan = cls(QUICK_MODELS, (1,), QUICK_ROUNDS, QUICK_PARTS)
-        if shapes is not None:
-            models = [model(name) for name in split("shapes", shapes)]
-            plan = replace(plan, models=models, parts=("speed",))
-        if threads is not None:
-            plan = replace(plan, threads=_threads(threads))
-        return plan if rounds is None else replace(plan, rounds=rounds)
-
-    def jobs(self, candidates: Sequence[Candidate], budget: float = math.inf) -> list[Job]:
-        """All that is to be done, in order, with these candidates.
-
-        Raises:
-            ValueError: a model does not fit into `budget` bytes.
-        """
-        return [job for part in self.parts for job in self._jobs(part, candidates, budget)]
-
-    def _jobs(self, part: Part, candidates: Sequence[Candidate], budget: float) -> Iterator[Job]:
-        optimizers = tuple(one for one in candidates if one.name != CEILING)
-        # Candidates that are several times slower: their ratios need fewer rounds.
-        fewer = min(self.rounds, max(QUICK_ROUNDS, math.ceil(self.rounds / 4)))
+    optimizers = tuple(one for one in candidates if one.name != CEILING)
+    # Candidates that are several times slower: their ratios need fewer rounds.
+    fewer = min(rounds, max(QUICK_ROUNDS, math.ceil(rounds / 4)))
+    for part in parts:
         if part == "memory":
             yield from (Job(part, MEMORY, (one,)) for one in optimizers)
         elif part == "overhead":
-            yield from (Job(part, model, optimizers, rounds=self.rounds) for model in OVERHEAD)
+            yield from (Job(part, model, optimizers, rounds=rounds) for model in OVERHEAD)
         elif part == "paths":
             some = tuple(one for one in candidates if one.name in PATHS_CANDIDATES)
             yield from (Job(part, model, some, rounds=fewer) for model in PATHS)
         else:
-            for model in self.models:
+            for model in models:
                 # Arrays that fit into a cache are not limited by memory: no ceiling for them.
                 some = optimizers if model.parameters < CACHED else tuple(candidates)
                 for number, group in enumerate(groups(some, model, budget)):
                     others = [one for one in group if one.name not in (BASELINE, OURS)]
                     near = number == 0 or any(one.near for one in others)
-                    rounds = self.rounds if near else fewer
-                    yield Job(part, model, tuple(group), tuple(self.threads), rounds)
+                    yield Job(part, model, tuple(group), tuple(threads), rounds if near else fewer)
+
+
+def planned(
+    shapes: str | None, threads: str | None, rounds: int | None, quick: bool
+) -> dict[str, Any]:
+    """The arguments of `plan` that the options of the command ask for; None was not given.
+
+    Args:
+        shapes: names of models, separated by commas.
+        threads: numbers, likewise.
+        rounds: of the candidates whose time is near the baseline's.
+        quick: small shapes, one thread, few rounds.
+
+    Raises:
+        ValueError: a shape is unknown, or a number of threads is out of range.
+    """
+    found: dict[str, Any] = {"threads": range(1, min(2, cores()) + 1)}
+    if quick:
+        found = {
+            "models": QUICK_MODELS, "threads": (1,), "rounds": QUICK_ROUNDS, "parts": QUICK_PARTS,
+        }  # fmt: skip
+    if shapes is not None:
+        found["models"] = [model(name) for name in split("shapes", shapes)]
+        found["parts"] = ("speed",)
+    if threads is not None:
+        found["threads"] = _threads(threads)
+    return found if rounds is None else {**found, "rounds": rounds}
 
 
 def split(option: str, text: str) -> list[str]:
@@ -162,12 +156,12 @@ def sort_out(wanted: Sequence[Candidate]) -> tuple[list[Candidate], dict[str, st
 
 
 def prepare(
-    plan: Plan, against: str | None, facts: Mapping[str, Any], command: str
+    options: Mapping[str, Any], against: str | None, facts: Mapping[str, Any], command: str
 ) -> tuple[BenchRecord, list[Job]]:
     """A record without times, and the jobs that will fill it.
 
     Args:
-        plan: what is to be measured.
+        options: arguments of `plan`.
         against: names of candidates, separated by commas; None for all that can run.
         facts: of the environment; the machine's are added.
         command: what was typed, for the record.
@@ -182,7 +176,8 @@ def prepare(
         if name in left_out:
             msg = f"{name} cannot run here: {left_out[name]}"
             raise ValueError(msg)
-    jobs = plan.jobs(can, min(MOST_MEMORY, SHARE_OF_FREE * free_memory()))
+    budget = min(MOST_MEMORY, SHARE_OF_FREE * free_memory())
+    jobs = list(plan(can, **options, budget=budget))
     record = BenchRecord(
         command=command, started=_now(), machine={**facts, **machine()}, left_out=left_out
     )
@@ -200,7 +195,7 @@ def fill(
 
     Args:
         record: gets timings and memory as they are finished.
-        jobs: from `Plan.jobs`.
+        jobs: from `plan`.
         begin: called before each job.
         tick: called `Job.ticks` times for each job.
         save: called whenever the record has grown.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from adabelief_lab.bench.display import meter, tables
-from adabelief_lab.bench.session import Plan, fill, prepare
+from adabelief_lab.bench.session import fill, planned, prepare
 from adabelief_lab.cli.console import INTERRUPTED, WIDTH, command, console, errors, explained
 from adabelief_lab.common.atomic_files import replace
 from adabelief_lab.common.environment import environment
@@ -55,8 +55,8 @@ def bench(
     """
     with explained():
         try:
-            plan = Plan.of(shapes, threads, rounds, quick)
-            record, jobs = prepare(plan, against, environment(), command())
+            options = planned(shapes, threads, rounds, quick)
+            record, jobs = prepare(options, against, environment(), command())
         except ValueError as error:
             raise LabError(str(error)) from None
         for name, reason in record.left_out.items():
