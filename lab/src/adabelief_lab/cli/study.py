@@ -32,6 +32,7 @@ from adabelief_lab.cli.options import (
 )
 from adabelief_lab.cli.run_study import run
 from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.plurals import count
 from adabelief_lab.conduct.compare import check_optimizers, code_of, records_of, results_of
 from adabelief_lab.conduct.estimate import estimate
 from adabelief_lab.conduct.local_engine import Engine, LocalEngine
@@ -82,7 +83,11 @@ def compare(
     ] = None,
     any_code: Annotated[
         bool,
-        typer.Option("--any-code", help="Go on in a folder that another version made."),
+        typer.Option(
+            "--any-code",
+            help="Resume even if the folder's runs were made by different code; results then mix "
+            "versions.",
+        ),
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder; adabelief-out/WORKLOAD-PRESET if not given.")
@@ -134,7 +139,9 @@ def compare(
             each = (float(study.settings.processes) if cpus is None else cpus, gpus or 0.0)
             return _ray(store.root, reference, address, *each, time_limit)
 
-        where = f"{at_once} workers" if engine == "local" else f"Ray at {address or 'this machine'}"
+        where = (
+            count(at_once, "worker") if engine == "local" else f"Ray at {address or 'this machine'}"
+        )
         run(study, store, start, where)
         _report(study, store)
 
@@ -176,9 +183,9 @@ def _show(study: Study, loaded: Loaded, store: Store, at_once: int, *, as_json: 
         searched = ", ".join(study.points(spec)[0])
         table.add_row(spec.label, str(row["trials"]), str(row["seeds"]), searched)
     console.print(table)
-    workers = "1 worker" if at_once == 1 else f"{at_once} workers"
+    workers = count(at_once, "worker")
     console.print(
-        f"{study.n_runs} runs of {study.settings.steps} steps, {len(results)} of them finished in "
+        f"{count(study.n_runs, 'run')} of {count(study.settings.steps, 'step')}, {len(results)} of them finished in "
         f"{store.root}.\nAbout {duration(guess.seconds)} a run ({guess.source}); with {workers} "
         f"about {duration(seconds)} left.",
         highlight=False,
