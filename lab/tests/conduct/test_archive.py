@@ -56,7 +56,7 @@ def test_unpacking_gives_every_run_back_byte_for_byte(folder: Path, tmp_path: Pa
     runs = len(list(folder.glob("runs/*")))
     target = tmp_path / "there"
     ended = runner.invoke(app, ["unpack", str(archive), str(target)])
-    assert f"{runs} runs added, 0 were there already" in ended.stdout
+    assert f"{runs} runs added; 0 were already there" in ended.stdout
     assert files(target) == files(folder)
     shown = runner.invoke(app, ["status", str(target), "--json"])
     now = json.loads(shown.stdout)
@@ -163,7 +163,7 @@ def test_runs_made_again_are_the_same(folder: Path) -> None:
     before = files(folder)
     ended = runner.invoke(app, ["verify", str(folder), "--runs", "3", "--workers", "2"])
     assert ended.exit_code == 0, ended.output
-    assert "3 runs made again, 0 differ" in ended.stdout
+    assert "3 runs repeated, 0 of them with another result" in ended.stdout
     assert ended.stdout.count("same") == 3
     assert files(folder) == before
 
@@ -177,7 +177,7 @@ def test_a_number_that_does_not_repeat_is_shown(folder: Path) -> None:
     ended = runner.invoke(app, ["verify", str(folder), "--runs", "1"])
     assert ended.exit_code == 1
     assert f"loss at step {row['step']} (train) was" in " ".join(ended.stdout.split())
-    assert "1 runs made again, 1 differ" in ended.stdout
+    assert "1 run repeated, 1 of them with another result" in ended.stdout
 
 
 def test_an_unfinished_study_has_nothing_to_verify(folder: Path) -> None:

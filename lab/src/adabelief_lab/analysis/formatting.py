@@ -85,11 +85,6 @@ def mean_text(interval: Interval | None, metric: Metric, signed: bool = False) -
     return plus + text.replace("-", "−")
 
 
-def count(n: int, noun: str) -> str:
-    """`n` and the noun, in the plural unless n is 1."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
-
-
 def listing(words: list[str], last: str = "and") -> str:
     """The words as a phrase: "a", "a and b", "a, b and c"."""
     if len(words) < 2:

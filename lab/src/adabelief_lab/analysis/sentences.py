@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary, Verdict
-from adabelief_lab.analysis.formatting import NOTHING, count, listing, mean_text
+from adabelief_lab.analysis.formatting import NOTHING, listing, mean_text
 from adabelief_lab.analysis.power import seeds_for
 from adabelief_lab.analysis.statistics import Interval, seeds_needed
+from adabelief_lab.common.plurals import count
 
 
 def undecided(n: int, difference: Interval | None, comparisons: int, alpha: float) -> str:

@@ -22,6 +22,43 @@ INTERRUPTED = 130
 WIDTH = 100
 
 
+class PatientStream:
+    """A stream whose reader may leave, as `head` does: what is written after that goes nowhere.
+
+    The command itself goes on: a study is trained to its end and its report is written.
+
+    Args:
+        stream: the stream that is written to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if anybody still reads."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, if anybody still reads."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the stream's own."""
+        return getattr(self._stream, name)
+
+
 def _console(stream: TextIO) -> Console:
     """A console for the stream. A pipe or a log has no width: it gets WIDTH, not rich's 80."""
     if stream.isatty() or "COLUMNS" in os.environ:

@@ -17,6 +17,7 @@ from adabelief_lab.cli.options import Workers, as_many, complete_presets
 from adabelief_lab.cli.run_study import run
 from adabelief_lab.common.atomic_files import replace
 from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.plurals import count
 from adabelief_lab.conduct.compare import check_optimizers, code_of, conduct, results_of
 from adabelief_lab.conduct.local_engine import LocalEngine
 from adabelief_lab.conduct.progress import progress
@@ -137,7 +138,7 @@ def _conduct(
     at_once = workers or as_many(study)
     engine = partial(LocalEngine, store.root, study.workload, at_once)
     if not quiet:
-        run(study, store, engine, f"{at_once} workers")
+        run(study, store, engine, count(at_once, "worker"))
         return
     running = engine()
     try:

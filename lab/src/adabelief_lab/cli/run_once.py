@@ -21,6 +21,7 @@ from adabelief_lab.cli.options import (
 )
 from adabelief_lab.common.make_optimizer import check_arguments
 from adabelief_lab.common.make_optimizer import load_class as optimizer_class
+from adabelief_lab.common.plurals import count
 from adabelief_lab.conduct.compare import declare
 from adabelief_lab.conduct.local_engine import LocalEngine
 from adabelief_lab.declare.study import Run
@@ -146,4 +147,6 @@ def _table(one: Run, folder: RunFolder) -> Group:
         numbers = ["–" if row.get(name) is None else f"{row[name]:.5g}" for name in heads]
         table.add_row(str(step), *numbers)
     arguments = ", ".join(f"{name}={value}" for name, value in one.hyperparameters.items())
-    return Group(f"{one.optimizer} ({arguments}) on {one.workload}, {one.steps} steps", table)
+    return Group(
+        f"{one.optimizer} ({arguments}) on {one.workload}, {count(one.steps, 'step')}", table
+    )

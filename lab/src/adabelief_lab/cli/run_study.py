@@ -9,6 +9,7 @@ import typer
 from rich.live import Live
 
 from adabelief_lab.cli.console import INTERRUPTED, command, console, errors, hurry
+from adabelief_lab.common.plurals import count
 from adabelief_lab.conduct.compare import Show, conduct, results_of
 from adabelief_lab.conduct.local_engine import Engine
 from adabelief_lab.conduct.progress import Clock, Progress, progress
@@ -22,9 +23,9 @@ def run(study: Study, store: Store, start: Callable[[], Engine], where: str) -> 
     begun = progress(study, results_of(study, store))
     done = f", {begun.runs} of them finished before" if begun.runs else ""
     console.print(
-        f"{study.title}\n{begun.total_runs} runs of {study.settings.steps} steps "
-        f"({_trials(study)} and {study.settings.seeds} seeds for each of "
-        f"{len(study.optimizers)} optimizers){done}; {where}; folder {store.root}",
+        f"{study.title}\n{count(begun.total_runs, 'run')} of {count(study.settings.steps, 'step')} "
+        f"({_trials(study)} and {count(study.settings.seeds, 'seed')} for each of "
+        f"{count(len(study.optimizers), 'optimizer')}){done}; {where}; folder {store.root}",
         highlight=False,
         markup=False,
     )
@@ -56,7 +57,9 @@ def _display(study: Study, clock: Clock) -> Iterator[Show]:
         tenth = 10 * now.runs // now.total_runs
         if tenth > shown[0]:
             shown[0] = tenth
-            console.print(f"{now.runs} of {now.total_runs} runs{clock.left(now)}", highlight=False)
+            console.print(
+                f"{now.runs} of {count(now.total_runs, 'run')}{clock.left(now)}", highlight=False
+            )
 
     yield line
 
@@ -66,4 +69,4 @@ def _trials(study: Study) -> str:
         return "tuning over the grids of the paper"
     if study.settings.search == "published":
         return "published settings"
-    return f"{study.settings.trials} tuning trials"
+    return count(study.settings.trials, "tuning trial")

@@ -185,7 +185,8 @@ def _show(study: Study, loaded: Loaded, store: Store, at_once: int, *, as_json: 
     console.print(table)
     workers = count(at_once, "worker")
     console.print(
-        f"{count(study.n_runs, 'run')} of {count(study.settings.steps, 'step')}, {len(results)} of them finished in "
+        f"{count(study.n_runs, 'run')} of {count(study.settings.steps, 'step')}, "
+        f"{len(results)} of them finished in "
         f"{store.root}.\nAbout {duration(guess.seconds)} a run ({guess.source}); with {workers} "
         f"about {duration(seconds)} left.",
         highlight=False,

@@ -10,6 +10,7 @@ import typer
 
 from adabelief_lab.cli.console import AsJson, console, errors, explained, show_json
 from adabelief_lab.cli.options import Out, Workers, WorkloadName, as_many
+from adabelief_lab.common.plurals import count
 from adabelief_lab.conduct.archive import pack as pack_study
 from adabelief_lab.conduct.archive import unpack as unpack_study
 from adabelief_lab.conduct.check_workload import CheckResult
@@ -47,7 +48,7 @@ def check(
             show_json([finding._asdict() for finding in found])
         broken = sum(finding.state == "failed" for finding in found)
         if not as_json:
-            console.print(f"{len(found)} checks, {broken} broken.", highlight=False)
+            console.print(f"{count(len(found), 'check')}, {broken} failed.", highlight=False)
         if broken:
             raise typer.Exit(1)
 
@@ -84,7 +85,10 @@ def verify(
         reference = study.source or study.workload
         found = make_again(store, chosen, reference, workers or as_many(study), show)
         differing = sum(bool(verdict.difference) for verdict in found)
-        console.print(f"{len(found)} runs made again, {differing} differ.", highlight=False)
+        console.print(
+            f"{count(len(found), 'run')} repeated, {differing} of them with another result.",
+            highlight=False,
+        )
         if differing:
             raise typer.Exit(1)
 
@@ -112,11 +116,12 @@ def unpack(
     with explained():
         merged = unpack_study(file, Store(folder))
         console.print(
-            f"{merged.added} runs added, {merged.known} were there already.", highlight=False
+            f"{count(merged.added, 'run')} added; {merged.known} were already there.",
+            highlight=False,
         )
         if merged.contradicting:
             errors.print(
-                f"{len(merged.contradicting)} runs are in both and differ; those of {folder} are "
+                f"{count(len(merged.contradicting), 'run')} in both differ; those of {folder} are "
                 f"kept: {', '.join(merged.contradicting)}",
                 highlight=False,
             )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
+from adabelief_lab.common.plurals import count
 from adabelief_lab.declare.search_space import point_text
 from adabelief_lab.declare.study import CONCLUSIVE, Result, Study, select
 from adabelief_lab.optimizers import OptimizerSpec
@@ -87,7 +88,7 @@ def _optimizer_progress(
 
 def table(study: Study, now: Progress, left: str = "") -> Table:
     """The progress as a table of at most 100 columns."""
-    title = f"{study.workload}, preset {study.preset}: {now.runs} of {now.total_runs} runs"
+    title = f"{study.workload}, preset {study.preset}: {now.runs} of {count(now.total_runs, 'run')}"
     shown = Table(title=f"{title}{left}", title_justify="left")
     shown.add_column("optimizer", no_wrap=True)
     for head in ("tuning", "chosen", "seeds", "diverged", "failed"):

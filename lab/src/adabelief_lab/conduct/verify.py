@@ -10,6 +10,7 @@ from reprlib import repr as brief
 from typing import NamedTuple
 
 from adabelief_lab.common.errors import LabError
+from adabelief_lab.common.plurals import count
 from adabelief_lab.conduct.compare import results_of
 from adabelief_lab.conduct.local_engine import LocalEngine
 from adabelief_lab.declare.study import CONCLUSIVE, Run, Study, plan
@@ -100,4 +101,4 @@ def _difference(run: Run, before: Store, after: Store) -> str:
                     f"{name} at step {was['step']} ({was['split']}) was {brief(was[name])} and is "
                     f"{brief(now_row.get(name))} now"
                 )
-    return f"it had {len(old.rows)} rows and has {len(new.rows)} now"
+    return f"it had {count(len(old.rows), 'row')} and has {len(new.rows)} now"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from adabelief_lab.analysis.formatting import count, number
+from adabelief_lab.analysis.formatting import number
+from adabelief_lab.common.plurals import count
 from adabelief_lab.report.chart import Chart, Line, Panel, SeedRow, tick
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from adabelief_lab.analysis.comparison import Comparison
-from adabelief_lab.analysis.formatting import count
 from adabelief_lab.analysis.statistics import seeds_needed
+from adabelief_lab.common.plurals import count
 from adabelief_lab.declare.search_space import point_text, shown
 from adabelief_lab.declare.study import Study
 from adabelief_lab.declare.workload import Preset
@@ -49,7 +49,7 @@ def searched(study: Study, spec: OptimizerSpec) -> list[tuple[str, str]]:
             (f"{name}: {', '.join(each)}", f"{spec.space[name]}, equal ratios{how}")
             for name, each in values.items()
         ]
-    how = f"the first {len(points)} points of a Sobol sequence"
+    how = f"the first {count(len(points), 'point')} of a Sobol sequence"
     return [(f"{name}: {knob}", how) for name, knob in spec.space.items()]
 
 

@@ -16,6 +16,7 @@ from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary
 from adabelief_lab.analysis.formatting import NOTHING, mean_text, setting
 from adabelief_lab.analysis.sentences import diverged, metric_name
 from adabelief_lab.analysis.statistics import Interval
+from adabelief_lab.common.plurals import count
 
 VERDICT_STYLE = {"better": "green", "worse": "red", "undecided": "dim"}
 
@@ -134,6 +135,6 @@ def _caption(comparison: Comparison) -> str:
     if any(summary.mean and summary.n_diverged for summary in comparison.summaries):
         parts.append("* mean of the runs that did not diverge")
     if not comparison.complete:
-        parts.append(f"{comparison.n_finished} of {comparison.n_planned} runs")
+        parts.append(f"{comparison.n_finished} of {count(comparison.n_planned, 'run')}")
     parts.append(comparison.study.settings.watermark)
     return "; ".join(part for part in parts if part)

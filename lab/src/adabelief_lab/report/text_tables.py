@@ -8,6 +8,7 @@ from adabelief_lab.analysis import formatting
 from adabelief_lab.analysis.comparison import Comparison, OptimizerSummary
 from adabelief_lab.analysis.formatting import NOTHING, mean_text
 from adabelief_lab.analysis.sentences import diverged, metric_name
+from adabelief_lab.common.plurals import count
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _costs(comparison: Comparison) -> Printed:
 
 def _caption(comparison: Comparison, text: str) -> str:
     study = comparison.study
-    unfinished = f"{comparison.n_finished} of {comparison.n_planned} runs"
+    unfinished = f"{comparison.n_finished} of {count(comparison.n_planned, 'run')}"
     parts = [
         study.title or study.workload,
         f"{text[:1].upper()}{text[1:]}",
