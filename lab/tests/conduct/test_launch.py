@@ -12,13 +12,13 @@ from lab_paths import TINY, TOGETHER
 from processes import group_members, kill, run, start, wait_until
 from study_files import ends, members, n_rows, rows, written
 
-SPREAD = ("--preset", "smoke", "--against", "adam", "--workers", "1", "--procs-per-run", "2")
+TWO = ("--preset", "smoke", "--against", "adam", "--workers", "1", "--procs-per-run", "2")
 
 pytestmark = pytest.mark.timeout(900)
 
 
 def compare(name: str, root: Path, *options: str) -> None:
-    ended = run("compare", f"{TOGETHER}:{name}", *SPREAD, *options, "--out", str(root))
+    ended = run("compare", f"{TOGETHER}:{name}", *TWO, *options, "--out", str(root))
     assert ended.returncode == 0, ended.stderr
 
 
@@ -45,7 +45,15 @@ def test_sigkill_of_the_driver_and_of_one_process_changes_no_byte(
     """Dropout draws other numbers in each process, batch statistics are each one's own."""
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     compare("noisy", whole, "--parallel", parallel)
-    command = ("compare", f"{TOGETHER}:noisy", *SPREAD, "--parallel", parallel, "--out", str(cut))
+    command = (
+        "compare",
+        f"{TOGETHER}:noisy",
+        *TWO,
+        "--parallel",
+        parallel,
+        "--out",
+        str(cut),
+    )
     for victim in ("member", "driver"):
         seen = n_rows(cut)
         driver = start(*command, pause=0.3)
@@ -91,7 +99,7 @@ def test_one_process_that_fails_ends_the_run(
 
 def test_ctrl_c_ends_all_processes(tmp_path: Path) -> None:
     driver = start(
-        "compare", f"{TOGETHER}:exact", *SPREAD, "--out", str(tmp_path), pause=0.2
+        "compare", f"{TOGETHER}:exact", *TWO, "--out", str(tmp_path), pause=0.2
     )  # fmt: skip
     wait_until(lambda: n_rows(tmp_path) > 0)
     os.killpg(driver.pid, signal.SIGINT)
@@ -114,7 +122,7 @@ def test_what_cannot_be_spread_is_refused_before_anything_runs(
 ) -> None:
     out = tmp_path / "study"
     options = ("--procs-per-run", processes, "--parallel", "ddp", "--out", str(out))
-    ended = run("compare", workload, *SPREAD, *options)
+    ended = run("compare", workload, *TWO, *options)
     assert ended.returncode == 1
     assert message in " ".join(ended.stderr.split())
     assert not out.exists()

@@ -12,9 +12,8 @@ from torch import Tensor
 from adabelief.checkpoint.dialects import ADAM, OWN, Dialect
 from adabelief.checkpoint.group import GroupReading
 from adabelief.checkpoint.warm_start import expected_belief
+from adabelief.kernels.abi import HALF
 from adabelief.step.state import State, step_count
-
-HALF = (torch.float16, torch.bfloat16)
 
 
 def read_step(dialect: Dialect, group: Mapping[str, Any], state: Mapping[str, Any]) -> int:

@@ -49,10 +49,10 @@ def train_in_processes(root: Path, reference: str, run: Run, guard: Guard, threa
     folder = Store(root).folder(run)
     if run.processes == 1:
         return execute(folder, run, load_workload(reference).workload, guard)
-    return _spread(folder, (str(root), reference, run.model_dump_json(), tuple(guard), threads))
+    return _launch(folder, (str(root), reference, run.model_dump_json(), tuple(guard), threads))
 
 
-def _spread(folder: RunFolder, job: tuple[object, ...]) -> str:
+def _launch(folder: RunFolder, job: tuple[object, ...]) -> str:
     """Start the run's processes with torchrun's agent, again if one of them is killed."""
     from torch.distributed.elastic.multiprocessing.errors import (  # noqa: PLC0415, slow to import
         ChildFailedError,
