@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from adabelief_lab.common.errors import LabError
-from adabelief_lab.conduct.compare import declare
+from adabelief_lab.conduct.compare import code_of, declare
 from adabelief_lab.conduct.local_engine import LocalEngine
 from adabelief_lab.declare.search_space import LogRange
 from adabelief_lab.declare.study import Result, Run, Study, select
@@ -53,7 +53,7 @@ def conduct(
     study = declare(loaded, preset, CANDIDATES)
     dry_run(loaded.workload, study.settings)
     store = Store(root / name)
-    store.open(study)
+    store.open(study, code_of(study, loaded.workload))
     engine = LocalEngine(store.root, reference, workers)
     try:
         wide = CANDIDATES[0]
