@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from adabelief import AdaBelief
 from adabelief_lab.data import imagenet
 from adabelief_lab.tasks.streaming import StreamingClassifier
-from workloads.photographs import make
+from user_workloads.photographs import make
 
 STEPS = 6
 # Sums of 8 float64 numbers in another order, and what six steps make of it.
